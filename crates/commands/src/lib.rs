@@ -1,0 +1,1 @@
+//! The command table and every command that works on keys.

@@ -1,0 +1,2 @@
+//! The haypile binary: arguments, logging, and the wiring of the store into the server.
+fn main() {}

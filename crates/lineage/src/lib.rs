@@ -1,0 +1,1 @@
+//! Positions in a shard's history, and where two histories part.

@@ -1,0 +1,1 @@
+//! The replication log of a shard: frames in segment files.

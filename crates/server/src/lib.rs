@@ -1,0 +1,1 @@
+//! Everything a client can see: sessions, workers, configuration, INFO.

@@ -1,0 +1,2 @@
+//! The project's own commands: run, test, tidy, gen, bench, setup.
+fn main() {}
