@@ -1,0 +1,1 @@
+//! What several crates' tests share: a plain model of the key space.
