@@ -3,6 +3,9 @@
 /// The longest spelling of an `i64`: a sign and nineteen digits.
 const MAX_I64_LEN: usize = 20;
 
+/// The longest spelling of a `u64`: twenty digits.
+const MAX_U64_LEN: usize = 20;
+
 /// Reads a signed integer by the rules of Redis's `string2ll`.
 ///
 /// Accepted: `0`, and an optional `-` before digits that do not begin with a zero, within the range of `i64`.
@@ -26,19 +29,26 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
 pub fn parse_u64(text: &[u8]) -> Option<u64> {
     match text {
         [b'0'] => Some(0),
-        [b'1'..=b'9', rest @ ..] if rest.len() < MAX_I64_LEN => {
-            let mut value = u64::from(text[0] - b'0');
-            for &byte in rest {
-                let digit = byte.wrapping_sub(b'0');
-                if digit > 9 {
-                    return None;
-                }
-                value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
+        [b'1'..=b'9', ..] if text.len() <= MAX_U64_LEN => {
+            // Nineteen digits fit; only a twentieth can overflow.
+            let (fitting, last) = text.split_at(text.len().min(MAX_U64_LEN - 1));
+            let mut value = 0;
+            for &byte in fitting {
+                value = value * 10 + digit(byte)?;
+            }
+            for &byte in last {
+                value = value.checked_mul(10)?.checked_add(digit(byte)?)?;
             }
             Some(value)
         }
         _ => None,
     }
+}
+
+#[inline]
+fn digit(byte: u8) -> Option<u64> {
+    let value = byte.wrapping_sub(b'0');
+    (value <= 9).then_some(u64::from(value))
 }
 
 #[cfg(test)]

@@ -87,7 +87,8 @@ pub enum Parsed {
 
 /// How far the current request has been read. One a connection.
 ///
-/// The arguments found so far wait here, not in the caller's [`Request`], so one `Request` may serve many connections.
+/// The arguments found so far wait here, not in the caller's [`Request`], so one `Request` may serve many connections. A
+/// parser between requests holds no memory.
 #[derive(Debug, Default)]
 pub struct Parser {
     stage: Stage,
@@ -122,7 +123,7 @@ impl Parser {
                 Some(_) => self.inline(input, scanned, limits, request),
             },
             Stage::Arguments { left, next } => {
-                mem::swap(&mut self.spans, &mut request.spans);
+                request.spans = mem::take(&mut self.spans);
                 self.arguments(input, left, next, limits, request)
             }
         };
@@ -225,7 +226,7 @@ impl Parser {
 
     #[cold]
     fn pause(&mut self, left: usize, next: Next, request: &mut Request) {
-        mem::swap(&mut self.spans, &mut request.spans);
+        self.spans = mem::take(&mut request.spans);
         self.stage = Stage::Arguments { left, next };
     }
 

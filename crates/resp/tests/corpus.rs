@@ -10,13 +10,15 @@ fn replay(target: &str, check: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fuzz/corpus")
         .join(target);
-    let entries = fs::read_dir(&folder).unwrap();
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    let entries = fs::read_dir(&folder).expect("the corpus folder");
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("a folder entry").path())
+        .collect();
     files.sort();
     assert!(files.len() >= 10, "the corpus of {target} is not there");
     for file in files {
         println!("{}", file.display());
-        check(&fs::read(&file).unwrap());
+        check(&fs::read(&file).expect("a corpus file"));
     }
 }
 
