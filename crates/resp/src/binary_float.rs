@@ -21,8 +21,8 @@ pub(crate) struct Decimal<'a> {
 
 /// `(bits + less than one) × 2^exponent`.
 ///
-/// If `sticky`, something was cut off below, and `bits` has at least 66 significant bits so that no format in use rounds
-/// at the cut. `bits` is below 2^127.
+/// If `sticky`, something was cut off below, and `bits` has at least 66 significant bits so that no format in use
+/// rounds at the cut. `bits` is below 2^127.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Binary {
     pub(crate) bits: u128,
@@ -31,8 +31,8 @@ pub(crate) struct Binary {
 }
 
 impl Binary {
-    /// The nearest `(mantissa, exponent)` with a mantissa of at most `precision` bits (64 or fewer) and an exponent not
-    /// below `min_exponent`; of two equally near, the even one. The mantissa is as wide as both bounds allow.
+    /// The nearest `(mantissa, exponent)` with a mantissa of at most `precision` bits (64 or fewer) and an exponent
+    /// not below `min_exponent`; of two equally near, the even one. The mantissa is as wide as both bounds allow.
     pub(crate) fn round(self, precision: u32, min_exponent: i64) -> (u64, i64) {
         if self.bits == 0 {
             return (0, min_exponent);

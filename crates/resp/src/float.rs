@@ -36,9 +36,10 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
 
 /// Appends a double as Redis 7.2 spells it: the shortest digits that read back alike.
 ///
-/// Integers up to 2^62 in magnitude print as such; otherwise the form depends on how many digits there are and where the point
-/// falls, by the rule of the library Redis prints with. So `0.1`, `1e-7`, `1e+21`, but also `1.234567812345678e+7`.
-/// Where that library misses the shortest digits (one double in some thousand) these differ from Redis's.
+/// Integers up to 2^62 in magnitude print as such; otherwise the form depends on how many digits there are and where
+/// the point falls, by the rule of the library Redis prints with. So `0.1`, `1e-7`, `1e+21`, but also
+/// `1.234567812345678e+7`. Where that library misses the shortest digits (one double in some thousand) these differ
+/// from Redis's.
 pub fn format_f64(value: f64, out: &mut Vec<u8>) {
     /// Half of `i64::MAX`, as the nearest double.
     const INTEGER_BOUND: f64 = 4_611_686_018_427_387_904.0;

@@ -1,7 +1,7 @@
 //! The words of an inline request: a line typed by a person, split as Redis's `sdssplitargs` does.
 //!
-//! Two sets of blanks differ, as in Redis: six bytes are skipped before a word, but only four of them end a bare one, so
-//! a vertical tab or form feed inside a word belongs to it.
+//! Two sets of blanks differ, as in Redis: six bytes are skipped before a word, but only four of them end a bare one,
+//! so a vertical tab or form feed inside a word belongs to it.
 
 use alloc::vec::Vec;
 

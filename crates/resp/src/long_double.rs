@@ -5,8 +5,9 @@
 //!                                        exponent: -16445 ..= 16320
 //! ```
 //!
-//! Reading, adding and printing are exact and then rounded once, to nearest with ties to even, as the C library and the
-//! processor do; so the answers are Redis's to the last digit. Numbers of everyday size take paths without allocation.
+//! Reading, adding and printing are exact and then rounded once, to nearest with ties to even, as the C library and
+//! the processor do; so the answers are Redis's to the last digit. Numbers of everyday size take paths without
+//! allocation.
 
 use alloc::vec::Vec;
 
@@ -46,8 +47,8 @@ enum Magnitude {
 }
 
 impl LongDouble {
-    /// Reads a number by the rules of Redis's `string2ld`: those of [`crate::parse_f64`] with a wider range, and at most
-    /// 5119 bytes.
+    /// Reads a number by the rules of Redis's `string2ld`: those of [`crate::parse_f64`] with a wider range, and at
+    /// most 5119 bytes.
     pub fn parse(text: &[u8]) -> Option<Self> {
         if text.len() > MAX_TEXT_LEN {
             return None;

@@ -11,8 +11,8 @@
 //!
 //! As in Redis, and pinned by tests: the two bytes after an argument are skipped unread; the byte after the CR of a
 //! length line too; a NUL hides the rest of a line, which therefore never ends and fails once it is too long. Unlike
-//! Redis, whose answer depends on how the bytes arrive, a line longer than [`Limits::max_inline`] is refused even if its
-//! end is already there.
+//! Redis, whose answer depends on how the bytes arrive, a line longer than [`Limits::max_inline`] is refused even if
+//! its end is already there.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -79,16 +79,17 @@ pub enum Parsed {
     },
     /// The input ends inside the request.
     Incomplete {
-        /// Length of input, from the start of the request, below which another call is useless: the end of the argument
-        /// at hand where that is known, else one byte more. The client chose it; do not allocate it on its word alone.
+        /// Length of input, from the start of the request, below which another call is useless: the end of the
+        /// argument at hand where that is known, else one byte more. The client chose it; do not allocate it on its
+        /// word alone.
         wanted: usize,
     },
 }
 
 /// How far the current request has been read. One a connection.
 ///
-/// The arguments found so far wait here, not in the caller's [`Request`], so one `Request` may serve many connections. A
-/// parser between requests holds no memory.
+/// The arguments found so far wait here, not in the caller's [`Request`], so one `Request` may serve many
+/// connections. A parser between requests holds no memory.
 #[derive(Debug, Default)]
 pub struct Parser {
     stage: Stage,
@@ -382,8 +383,8 @@ enum LineEnd {
     Missing { scanned: usize },
 }
 
-/// Looks for the byte `end` in `input`, of which `scanned` bytes are known not to hold it; `None` if more than `max_len`
-/// bytes would come before it.
+/// Looks for the byte `end` in `input`, of which `scanned` bytes are known not to hold it; `None` if more than
+/// `max_len` bytes would come before it.
 fn line_end(end: u8, input: &[u8], scanned: usize, max_len: usize) -> Option<LineEnd> {
     let window = &input[..input.len().min(max_len.saturating_add(1))];
     // Redis searches with strchr, for which the text ends at a NUL.

@@ -33,8 +33,8 @@ pub enum ProtocolError {
 impl ProtocolError {
     /// The error text, for [`crate::Reply::error_bytes`]: with the code `ERR`, without the leading `-` and the CRLF.
     ///
-    /// Bytes, since [`ProtocolError::ExpectedDollar`] repeats a byte of the client's, which need not be UTF-8. A CR or
-    /// LF there is already the space that Redis sends.
+    /// Bytes, since [`ProtocolError::ExpectedDollar`] repeats a byte of the client's, which need not be UTF-8. A CR
+    /// or LF there is already the space that Redis sends.
     pub fn reply(self) -> Cow<'static, [u8]> {
         let text = match self {
             Self::InvalidMultibulkLength => "ERR Protocol error: invalid multibulk length",

@@ -1,8 +1,8 @@
 //! The client's side: reads one reply, of either protocol, into an owned value. For tools, tests and links to other
 //! servers; the server itself reads requests with [`crate::Parser`].
 //!
-//! A reply that is not yet whole is read again from its start on the next call. Streamed strings and aggregates, which
-//! RESP3 describes and Redis never sends, are refused.
+//! A reply that is not yet whole is read again from its start on the next call. Streamed strings and aggregates,
+//! which RESP3 describes and Redis never sends, are refused.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

@@ -1,14 +1,15 @@
 //! Where the arguments of one request lie.
 //!
-//! A multibulk request, and an inline one without quotes, is never copied: the request holds spans of the input. Quotes
-//! and escapes make an inline argument differ from its bytes on the wire, so such a request is copied whole.
+//! A multibulk request, and an inline one without quotes, is never copied: the request holds spans of the input.
+//! Quotes and escapes make an inline argument differ from its bytes on the wire, so such a request is copied whole.
 
 use alloc::vec::Vec;
 
 /// Spans kept allocated from one request to the next; a longer list is given back.
 const KEPT_SPANS: usize = 4096;
 
-/// The arguments of one request, reused from call to call so that parsing does not allocate (quotes in an inline request do).
+/// The arguments of one request, reused from call to call so that parsing does not allocate (quotes in an inline
+/// request do).
 ///
 /// Belongs to the input it was parsed from: [`Request::arg`] with other bytes answers nonsense, or panics.
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! The reply writer: appends replies in the protocol the client has chosen.
 //!
-//! Where RESP2 lacks a type, the writer sends what Redis sends in its stead: a map becomes a flat array, a double a bulk
-//! string, a boolean 1 or 0. Commands therefore state what they mean and never ask for the protocol.
+//! Where RESP2 lacks a type, the writer sends what Redis sends in its stead: a map becomes a flat array, a double a
+//! bulk string, a boolean 1 or 0. Commands therefore state what they mean and never ask for the protocol.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -188,7 +188,8 @@ impl Reply {
     /// Opens `n` pairs that describe the value after them.
     ///
     /// # Panics
-    /// In RESP2, which has no place for them: the caller asks [`Reply::protocol`] first, and leaves out the pairs too.
+    /// In RESP2, which has no place for them: the caller asks [`Reply::protocol`] first, and leaves out the pairs
+    /// too.
     pub fn attribute(&mut self, n: usize) {
         assert!(self.protocol == Protocol::Resp3, "an attribute in RESP2");
         put_header(b'|', n, &mut self.buf);

@@ -108,10 +108,9 @@ fn zero_has_no_sign_when_printed() {
     }
 }
 
-/// The unit in the eighteenth place is exact for powers of two, so these are true ties.
+/// 2^-18 has eighteen digits after the point, the last one a 5: a true tie at the seventeenth.
 #[test]
 fn printing_rounds_ties_to_even() {
-    // 2^-18 ends in 5 at place 18: 0.000003814697265625 fits; scale it so that place 18 is the last.
     assert_eq!(
         parse("0x1p-18").map(format).as_deref(),
         Some("0.00000381469726562")
@@ -140,7 +139,10 @@ proptest! {
     }
 
     #[test]
-    fn addition_commutes_and_cancels(a in "-?[0-9]{1,25}\\.[0-9]{0,25}(e-?[0-9]{1,2})?", b in "-?[0-9]{1,25}(e-?[0-9]{1,3})?") {
+    fn addition_commutes_and_cancels(
+        a in "-?[0-9]{1,25}\\.[0-9]{0,25}(e-?[0-9]{1,2})?",
+        b in "-?[0-9]{1,25}(e-?[0-9]{1,3})?",
+    ) {
         let (x, y) = (parse(&a).unwrap(), parse(&b).unwrap());
         prop_assert_eq!(x.add(y), y.add(x));
         let minus = LongDouble { negative: !x.negative, ..x };

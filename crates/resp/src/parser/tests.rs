@@ -393,7 +393,10 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_neither_panic_nor_loop(stream in prop::collection::vec(any::<u8>(), 0..200), cut: prop::sample::Index) {
+    fn arbitrary_bytes_neither_panic_nor_loop(
+        stream in prop::collection::vec(any::<u8>(), 0..200),
+        cut: prop::sample::Index,
+    ) {
         feed(&stream, &[cut.index(stream.len() + 1)]);
     }
 
