@@ -1,1 +1,34 @@
 //! The command table and every command that works on keys.
+//!
+//! ```text
+//!   arguments --resolve--> Command --keys--> what to lock --Run::View--> reads, then writes of a View, and a reply
+//!                             |
+//!                             '--docs--> COMMAND, docs/commands.md
+//! ```
+//!
+//! A command sees a [`keyspace::View`] and a [`resp::Reply`]: no socket, no store, no other session. It may be stopped
+//! by any call of the view; the caller then truncates the reply and runs it again, so a command keeps nothing between
+//! runs.
+#![forbid(unsafe_code)]
+
+mod args;
+mod bitmap;
+mod connection;
+mod context;
+pub mod docs;
+mod error;
+mod expiry;
+pub mod glob;
+mod key_refs;
+mod keys;
+mod server;
+pub mod spec;
+mod string;
+mod table;
+
+pub use args::Args;
+pub use context::{Context, Eviction, Settings};
+pub use error::{Error, text, unknown_command, unknown_subcommand, wrong_arity};
+pub use key_refs::{Access, KeyRef, UnreadableKeys, keys};
+pub use spec::{Command, Run, Scope, Spec};
+pub use table::{all, lookup, resolve};

@@ -1,0 +1,12 @@
+//! Commands on keys whatever their type.
+
+mod copy;
+mod expire;
+mod flush;
+mod object;
+mod presence;
+mod rename;
+mod table;
+mod walk;
+
+pub(crate) use table::COMMANDS;

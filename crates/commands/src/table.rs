@@ -1,0 +1,145 @@
+//! The table of all commands, and how a name finds its entry.
+
+use crate::args::Args;
+use crate::error::{Error, unknown_command, unknown_subcommand, wrong_arity};
+use crate::spec::{Command, Run};
+use crate::{bitmap, connection, keys, server, string};
+
+/// The table, family by family.
+const FAMILIES: &[&[Command]] =
+    &[keys::COMMANDS, string::COMMANDS, bitmap::COMMANDS, connection::COMMANDS, server::COMMANDS];
+
+/// Room for four times the names of Redis, so that a probe is rarely followed by another.
+const SLOTS: usize = 1024;
+static INDEX: [Option<&'static Command>; SLOTS] = build_index();
+
+/// All commands; subcommands are inside theirs.
+pub fn all() -> impl Iterator<Item = &'static Command> + Clone {
+    FAMILIES.iter().flat_map(|family| family.iter())
+}
+
+/// The command of that name, in any case.
+#[inline]
+#[must_use]
+pub fn lookup(name: &[u8]) -> Option<&'static Command> {
+    let mut slot = slot_of(name);
+    while let Some(command) = INDEX[slot] {
+        if command.spec.name.as_bytes().eq_ignore_ascii_case(name) {
+            return Some(command);
+        }
+        slot = (slot + 1) % SLOTS;
+    }
+    None
+}
+
+/// The command that a command line means: the subcommand in a container. Its arity fits.
+///
+/// # Errors
+/// What Redis answers to a name or an arity that does not exist.
+#[inline]
+pub fn resolve(args: Args<'_>) -> Result<&'static Command, Error> {
+    let Some(command) = lookup(args.at(0)) else { return Err(unknown_command(args)) };
+    if command.subcommands.is_empty() {
+        if command.spec.takes(args.len()) { Ok(command) } else { Err(wrong_arity(command.spec.name)) }
+    } else {
+        resolve_subcommand(command, args)
+    }
+}
+
+fn resolve_subcommand(container: &'static Command, args: Args<'_>) -> Result<&'static Command, Error> {
+    let Some(name) = args.get(1) else {
+        return match container.run {
+            Run::Session | Run::View(_) => Ok(container),
+            Run::Container => Err(wrong_arity(container.spec.name)),
+        };
+    };
+    let command = container.subcommand(name).ok_or_else(|| unknown_subcommand(container.spec.name, args))?;
+    if command.spec.takes(args.len()) { Ok(command) } else { Err(wrong_arity(&command.spec.full_name())) }
+}
+
+/// Where the search for a name begins. Takes a few bytes, whatever the length of the name.
+#[inline]
+const fn slot_of(name: &[u8]) -> usize {
+    const CASE: u8 = 0x20;
+    if name.is_empty() {
+        return 0;
+    }
+    let first = (name[0] | CASE) as u64;
+    let second = (name[name.len() / 4] | CASE) as u64;
+    let middle = (name[name.len() / 2] | CASE) as u64;
+    let third = (name[name.len() * 3 / 4] | CASE) as u64;
+    let last = (name[name.len() - 1] | CASE) as u64;
+    let word = first | second << 8 | middle << 16 | third << 24 | last << 32 | (name.len() as u64) << 40;
+    (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as usize
+}
+
+const fn build_index() -> [Option<&'static Command>; SLOTS] {
+    let mut index = [None; SLOTS];
+    let mut family = 0;
+    while family < FAMILIES.len() {
+        let mut entry = 0;
+        while entry < FAMILIES[family].len() {
+            let command: &'static Command = &FAMILIES[family][entry];
+            let mut slot = slot_of(command.spec.name.as_bytes());
+            while index[slot].is_some() {
+                slot = (slot + 1) % SLOTS;
+            }
+            index[slot] = Some(command);
+            entry += 1;
+        }
+        family += 1;
+    }
+    index
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_finds_its_entry_in_any_case() {
+        for command in all() {
+            let name = command.spec.name;
+            for spelled in [name.to_owned(), name.to_uppercase()] {
+                assert_eq!(lookup(spelled.as_bytes()).unwrap().spec.name, name);
+            }
+        }
+        for unknown in ["", "g", "gett", "get|x", "object|encoding", "\0", "sEt "] {
+            assert!(lookup(unknown.as_bytes()).is_none(), "{unknown:?}");
+        }
+    }
+
+    #[test]
+    fn entries_are_sound() {
+        let inner = all().flat_map(|command| command.subcommands.iter());
+        for command in all().chain(inner) {
+            let spec = &command.spec;
+            assert_eq!(spec.name, spec.name.to_lowercase(), "{}", spec.full_name());
+            assert!(spec.summary.ends_with('.') && !spec.since.is_empty(), "{}", spec.full_name());
+            assert_ne!(spec.arity, 0, "{}", spec.full_name());
+            let names = 1 + usize::from(spec.container.is_some());
+            assert!(spec.arity.unsigned_abs() as usize >= names, "{}", spec.full_name());
+            assert_eq!(
+                command.subcommands.is_empty(),
+                !matches!(command.run, Run::Container) && spec.name != "command"
+            );
+        }
+    }
+
+    #[test]
+    fn command_lines_resolve_as_in_redis() {
+        let error = |args: &[&[u8]]| match resolve(Args::new(args)) {
+            Ok(command) => command.spec.full_name(),
+            Err(Error::Reply(text)) => String::from_utf8(text.into_owned()).unwrap(),
+            Err(Error::Stop(stop)) => panic!("stopped: {stop:?}"),
+        };
+        assert_eq!(error(&[b"GET", b"k"]), "get");
+        assert_eq!(error(&[b"get"]), "ERR wrong number of arguments for 'get' command");
+        assert_eq!(error(&[b"object", b"ENCODING", b"k"]), "object|encoding");
+        assert_eq!(error(&[b"object", b"encoding"]), "ERR wrong number of arguments for 'object|encoding' command");
+        assert_eq!(error(&[b"object"]), "ERR wrong number of arguments for 'object' command");
+        assert_eq!(error(&[b"object", b"foo"]), "ERR unknown subcommand 'foo'. Try OBJECT HELP.");
+        assert_eq!(error(&[b"command"]), "command");
+        assert_eq!(error(&[b"nope", b"a"]), "ERR unknown command 'nope', with args beginning with: 'a' ");
+    }
+}
