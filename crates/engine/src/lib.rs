@@ -1,5 +1,38 @@
 //! The one write path of a shard: hot records, commit, settle, recovery, snapshots.
+//!
+//! ```text
+//! command --> Instance::run --> Txn: locks, changes in place, ops
+//!                                |  commit
+//!                                v
+//!             hot records  <-- frame --> log (replog)
+//!                  |  settle
+//!                  v
+//!                store (trait Store)     recovery: store, then the log from its settled mark on
+//! ```
+//!
+//! It knows no protocol, no command and no storage library.
 #![forbid(unsafe_code)]
 
+pub mod budget;
 pub mod fault;
+mod folder;
+mod hot;
+pub mod instance;
+pub mod memory_store;
+mod recovery;
+mod rows;
+pub mod run;
+mod settle;
+pub mod shard;
 pub mod store;
+mod txn;
+mod walk;
+
+pub use budget::Budget;
+pub use fault::{Fault, FaultKind};
+pub use instance::{Instance, Options};
+pub use recovery::Recovery;
+pub use replog::FsyncPolicy;
+pub use run::{Abort, LockKey, Place, Ran, Request, Scope};
+pub use shard::{Shard, ShardStats};
+pub use txn::{Gate, Scratch};

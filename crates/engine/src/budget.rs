@@ -1,0 +1,162 @@
+//! The memory of all shards' hot records, and how writers are slowed down when too much of it is dirty.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::task::{Poll, Waker};
+
+use parking_lot::Mutex;
+
+/// The most sessions that may wait for room; more are let through, which only means that they add a command each.
+const MAX_WAITERS: usize = 65_536;
+
+/// Bytes in use, bytes dirty, and the limit.
+#[derive(Debug)]
+pub struct Budget {
+    used: AtomicI64,
+    dirty: AtomicI64,
+    limit: AtomicI64,
+    evicted: AtomicU64,
+    waiters: Mutex<Vec<Waker>>,
+}
+
+impl Budget {
+    /// A budget of `limit` bytes for hot records and dirty rows.
+    #[must_use]
+    pub fn new(limit: u64) -> Self {
+        Self {
+            used: AtomicI64::new(0),
+            dirty: AtomicI64::new(0),
+            limit: AtomicI64::new(limit as i64),
+            evicted: AtomicU64::new(0),
+            waiters: Mutex::default(),
+        }
+    }
+
+    /// Changes the limit.
+    pub fn set_limit(&self, limit: u64) {
+        self.limit.store(limit as i64, Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// The limit in bytes.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        self.limit.load(Ordering::Relaxed) as u64
+    }
+
+    /// Bytes in use, dirty ones included.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed).max(0) as u64
+    }
+
+    /// Bytes that the stores have not got.
+    #[must_use]
+    pub fn dirty(&self) -> u64 {
+        self.dirty.load(Ordering::Relaxed).max(0) as u64
+    }
+
+    /// Records evicted since the start.
+    #[must_use]
+    pub fn evicted(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
+    }
+
+    /// Books a change of the bytes in use.
+    #[inline]
+    pub fn book_used(&self, delta: i64) {
+        if delta != 0 {
+            self.used.fetch_add(delta, Ordering::Relaxed);
+        }
+    }
+
+    /// Books a change of the dirty bytes.
+    #[inline]
+    pub fn book_dirty(&self, delta: i64) {
+        if delta != 0 {
+            self.dirty.fetch_add(delta, Ordering::Relaxed);
+        }
+    }
+
+    /// Books the eviction of records of `bytes` bytes.
+    pub fn book_eviction(&self, bytes: usize) {
+        self.used.fetch_sub(bytes as i64, Ordering::Relaxed);
+        self.evicted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Bytes over the limit; 0 when under it.
+    #[inline]
+    #[must_use]
+    pub fn excess(&self) -> usize {
+        (self.used.load(Ordering::Relaxed) - self.limit.load(Ordering::Relaxed)).max(0) as usize
+    }
+
+    /// Whether settle should not wait for its interval.
+    #[must_use]
+    pub fn wants_settle(&self) -> bool {
+        self.dirty() > self.limit() / 8
+    }
+
+    /// Whether writers may go on: at most half of the budget is dirty.
+    #[inline]
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.dirty.load(Ordering::Relaxed) <= self.limit.load(Ordering::Relaxed) / 2
+    }
+
+    /// Ready when writers may go on; otherwise the waker is called when they may.
+    pub fn poll_room(&self, waker: &Waker) -> Poll<()> {
+        if self.has_room() {
+            return Poll::Ready(());
+        }
+        let mut waiters = self.waiters.lock();
+        if self.has_room() || waiters.len() >= MAX_WAITERS {
+            return Poll::Ready(());
+        }
+        if !waiters.iter().any(|waiter| waiter.will_wake(waker)) {
+            waiters.push(waker.clone());
+        }
+        Poll::Pending
+    }
+
+    /// Called by settle when dirty bytes have become fewer.
+    pub fn wake(&self) {
+        if !self.has_room() {
+            return;
+        }
+        let waiters = std::mem::take(&mut *self.waiters.lock());
+        for waiter in waiters {
+            waiter.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writers_wait_while_more_than_half_is_dirty() {
+        let budget = Budget::new(100);
+        budget.book_dirty(50);
+        assert!(budget.poll_room(Waker::noop()).is_ready());
+        budget.book_dirty(1);
+        assert!(budget.poll_room(Waker::noop()).is_pending());
+        budget.wake();
+        assert_eq!(budget.waiters.lock().len(), 1, "nobody is woken while there is no room");
+        budget.book_dirty(-1);
+        budget.wake();
+        assert!(budget.waiters.lock().is_empty());
+        assert!(budget.has_room());
+    }
+
+    #[test]
+    fn excess_is_what_is_over_the_limit() {
+        let budget = Budget::new(100);
+        budget.book_used(90);
+        assert_eq!(budget.excess(), 0);
+        budget.book_used(30);
+        assert_eq!(budget.excess(), 20);
+        budget.book_eviction(30);
+        assert_eq!((budget.excess(), budget.used(), budget.evicted()), (0, 90, 1));
+    }
+}

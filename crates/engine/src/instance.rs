@@ -1,0 +1,314 @@
+//! All databases of one server: opens them, runs commands on them, settles them, closes them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use keyspace::Millis;
+use keyspace::view::Limits;
+use parking_lot::{Condvar, Mutex};
+use replog::FsyncPolicy;
+
+use crate::budget::Budget;
+use crate::fault::Fault;
+use crate::folder::Folder;
+use crate::recovery::{self, Recovery};
+use crate::settle;
+use crate::shard::Shard;
+use crate::store::StoreFactory;
+
+/// What an instance is told when it is opened.
+#[derive(Clone)]
+pub struct Options {
+    /// The data folder; made when missing.
+    pub dir: PathBuf,
+    /// How many databases there are.
+    pub databases: usize,
+    /// When the logs are synced without being asked.
+    pub fsync: FsyncPolicy,
+    /// Size of a log segment in bytes.
+    pub segment_bytes: u64,
+    /// The log is kept for replicas until it is longer than this, in bytes.
+    pub log_retain_bytes: u64,
+    /// The store is flushed when a restart would have to replay more than this, in bytes.
+    pub recovery_log_max: u64,
+    /// Pause between two settle cycles.
+    pub settle_interval: Duration,
+    /// Memory for hot records and dirty rows, in bytes.
+    pub hot_bytes: u64,
+    /// When values explode.
+    pub limits: Limits,
+    /// Opens the stores.
+    pub stores: Arc<dyn StoreFactory>,
+}
+
+impl Options {
+    /// The defaults for a data folder.
+    #[must_use]
+    pub fn new(dir: impl Into<PathBuf>, stores: Arc<dyn StoreFactory>) -> Self {
+        Self {
+            dir: dir.into(),
+            databases: 16,
+            fsync: FsyncPolicy::EverySec,
+            segment_bytes: 64 << 20,
+            log_retain_bytes: 1 << 30,
+            recovery_log_max: 256 << 20,
+            settle_interval: Duration::from_secs(1),
+            hot_bytes: 256 << 20,
+            limits: Limits::default(),
+            stores,
+        }
+    }
+}
+
+/// All databases of one server.
+pub struct Instance {
+    pub(crate) options: Options,
+    pub(crate) budget: Budget,
+    folder: Folder,
+    shards: Box<[OnceLock<Arc<Shard>>]>,
+    creating: Mutex<()>,
+    chunk_threshold: AtomicUsize,
+    packed_max: AtomicUsize,
+    settle_millis: AtomicU64,
+    recovery_log_max: AtomicU64,
+    log_retain_bytes: AtomicU64,
+    start: Millis,
+    alarm: Arc<Alarm>,
+    settler: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Wakes the settle thread before its time.
+#[derive(Debug, Default)]
+pub(crate) struct Alarm {
+    rung: AtomicBool,
+    stop: AtomicBool,
+    lock: Mutex<()>,
+    bell: Condvar,
+}
+
+impl Alarm {
+    pub(crate) fn ring(&self) {
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            let _lock = self.lock.lock();
+            self.bell.notify_one();
+        }
+    }
+
+    /// Waits for the bell, at most `pause`. `false`: the thread is to end.
+    pub(crate) fn wait(&self, pause: Duration) -> bool {
+        let mut lock = self.lock.lock();
+        if !self.stop.load(Ordering::Acquire) && !self.rung.load(Ordering::Acquire) {
+            self.bell.wait_for(&mut lock, pause);
+        }
+        self.rung.store(false, Ordering::Release);
+        !self.stop.load(Ordering::Acquire)
+    }
+
+    fn end(&self) {
+        self.stop.store(true, Ordering::Release);
+        let _lock = self.lock.lock();
+        self.bell.notify_one();
+    }
+}
+
+impl Instance {
+    /// Opens every database that the data folder has, database 0 in any case, and starts the settle thread.
+    /// `clock` is the time now.
+    ///
+    /// # Errors
+    /// When the folder is in use, is of another format, or a database cannot be opened without losing something.
+    pub fn open(options: Options, clock: Millis) -> Result<(Arc<Self>, Vec<Recovery>), Fault> {
+        let folder = Folder::open(&options.dir)?;
+        let instance = Arc::new(Self {
+            budget: Budget::new(options.hot_bytes),
+            folder,
+            shards: (0..options.databases).map(|_| OnceLock::new()).collect(),
+            creating: Mutex::default(),
+            chunk_threshold: AtomicUsize::new(options.limits.string_chunk_threshold),
+            packed_max: AtomicUsize::new(options.limits.packed_max_bytes),
+            settle_millis: AtomicU64::new(options.settle_interval.as_millis() as u64),
+            recovery_log_max: AtomicU64::new(options.recovery_log_max),
+            log_retain_bytes: AtomicU64::new(options.log_retain_bytes),
+            start: clock,
+            alarm: Arc::default(),
+            settler: Mutex::default(),
+            options,
+        });
+        let mut found = instance.folder.databases(instance.shards.len())?;
+        if !found.contains(&0) {
+            found.insert(0, 0);
+        }
+        let mut recoveries = Vec::new();
+        for database in found {
+            recoveries.push(instance.open_shard(database, clock)?);
+        }
+        let settler = settle::spawn(&instance, instance.alarm.clone());
+        *instance.settler.lock() = Some(settler);
+        Ok((instance, recoveries))
+    }
+
+    fn open_shard(&self, database: usize, clock: Millis) -> Result<Recovery, Fault> {
+        let dir = self.folder.database(database);
+        let (shard, recovery) = recovery::open(&self.options, &self.budget, database, dir, clock)?;
+        assert!(self.shards[database].set(Arc::new(shard)).is_ok(), "a database is opened once");
+        Ok(recovery)
+    }
+
+    /// How many databases there may be.
+    #[must_use]
+    pub fn databases(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// A database, if anything was ever written to it.
+    #[inline]
+    #[must_use]
+    pub fn shard(&self, database: usize) -> Option<&Arc<Shard>> {
+        self.shards.get(database)?.get()
+    }
+
+    /// The databases that exist, in order.
+    pub fn shards(&self) -> impl Iterator<Item = &Arc<Shard>> {
+        self.shards.iter().filter_map(OnceLock::get)
+    }
+
+    /// A database, made if need be. Waits for the disk.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create_shard(&self, database: usize, clock: Millis) -> Result<&Arc<Shard>, Fault> {
+        let _creating = self.creating.lock();
+        if self.shard(database).is_none() {
+            self.open_shard(database, clock)?;
+        }
+        Ok(self.shard(database).expect("the database was just opened"))
+    }
+
+    /// The memory of hot records.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.options.dir
+    }
+
+    /// When values explode.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            string_chunk_threshold: self.chunk_threshold.load(Ordering::Relaxed),
+            packed_max_bytes: self.packed_max.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Changes when values explode; what is stored stays as it is.
+    pub fn set_limits(&self, limits: Limits) {
+        self.chunk_threshold.store(limits.string_chunk_threshold, Ordering::Relaxed);
+        self.packed_max.store(limits.packed_max_bytes, Ordering::Relaxed);
+    }
+
+    /// Changes the pause between settle cycles.
+    pub fn set_settle_interval(&self, pause: Duration) {
+        self.settle_millis.store(pause.as_millis() as u64, Ordering::Relaxed);
+        self.alarm.ring();
+    }
+
+    pub(crate) fn settle_interval(&self) -> Duration {
+        Duration::from_millis(self.settle_millis.load(Ordering::Relaxed).max(1))
+    }
+
+    /// Changes how much a restart may have to replay, in bytes.
+    pub fn set_recovery_log_max(&self, bytes: u64) {
+        self.recovery_log_max.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn recovery_log_max(&self) -> u64 {
+        self.recovery_log_max.load(Ordering::Relaxed)
+    }
+
+    /// Changes how long a log is kept for replicas, in bytes.
+    pub fn set_log_retain_bytes(&self, bytes: u64) {
+        self.log_retain_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn log_retain_bytes(&self) -> u64 {
+        self.log_retain_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Changes the memory for hot records, in bytes.
+    pub fn set_hot_bytes(&self, bytes: u64) {
+        self.budget.set_limit(bytes);
+        self.alarm.ring();
+    }
+
+    /// Seconds since the instance was opened, for idle times.
+    #[inline]
+    pub(crate) fn seconds(&self, now: Millis) -> u32 {
+        (now.0.saturating_sub(self.start.0) / 1000) as u32
+    }
+
+    /// Called after commits: settle need not wait for its interval when much is dirty.
+    #[inline]
+    pub(crate) fn after_commit(&self) {
+        if self.budget.wants_settle() {
+            self.alarm.ring();
+        }
+    }
+
+    /// Writes what is dirty to the stores, in every database.
+    ///
+    /// # Errors
+    /// The first fault; the other databases were tried all the same.
+    pub fn settle(&self) -> Result<(), Fault> {
+        let results: Vec<_> = self.shards().map(|shard| settle::settle(shard, self)).collect();
+        results.into_iter().collect()
+    }
+
+    /// Settles, flushes and drops the hot records, so that everything is read from the stores' files again.
+    ///
+    /// # Errors
+    /// A fault of a disk.
+    pub fn reload(&self) -> Result<(), Fault> {
+        for shard in self.shards() {
+            settle::settle(shard, self)?;
+            settle::flush(shard, self)?;
+            for stripe in &shard.stripes {
+                let freed = stripe.0.lock().evict(usize::MAX, usize::MAX);
+                self.budget.book_eviction(freed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the settle thread, settles and flushes everything, and closes the logs cleanly. No run may be under way.
+    ///
+    /// # Errors
+    /// The first fault; what is not in a store by then is in the log.
+    pub fn close(&self) -> Result<(), Fault> {
+        self.alarm.end();
+        if let Some(settler) = self.settler.lock().take() {
+            // A settle thread that panicked has said so; what it did not do is done here.
+            let _ = settler.join();
+        }
+        let mut outcome = Ok(());
+        for shard in self.shards() {
+            let closed = settle::settle(shard, self).and_then(|()| settle::flush(shard, self));
+            let closed = closed.and(shard.log.close().map_err(|error| recovery::log_fault(&error)));
+            outcome = outcome.and(closed);
+        }
+        outcome
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.alarm.end();
+    }
+}

@@ -1,0 +1,249 @@
+//! A store in memory, for tests and simulation: what was flushed survives its crash, what was only written does not.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use keyspace::{Millis, RowsId};
+use parking_lot::Mutex;
+
+use crate::fault::{Fault, FaultKind};
+use crate::store::{
+    Cursor, ExpiredRecord, Found, Presence, Reach, Store, StoreFactory, StoreHealth, StoreStats, Write,
+};
+
+/// All that a store holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// User key to record.
+    pub records: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Rows id and row key to value.
+    pub rows: BTreeMap<(RowsId, Vec<u8>), Vec<u8>>,
+    /// System entries.
+    pub system: BTreeMap<String, Vec<u8>>,
+}
+
+/// How the store behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Temper {
+    /// Every read is answered from memory.
+    Warm,
+    /// Reads that may not go to the disk are never answered.
+    Cold,
+    /// As `Warm`, and writes fail for want of space.
+    Full,
+}
+
+/// A store in memory.
+#[derive(Debug)]
+pub struct MemoryStore {
+    dir: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    live: Contents,
+    flushed: Contents,
+    temper: Temper,
+    expired: Vec<ExpiredRecord>,
+}
+
+impl MemoryStore {
+    fn new(dir: &Path) -> Self {
+        let state =
+            State { live: Contents::default(), flushed: Contents::default(), temper: Temper::Warm, expired: Vec::new() };
+        Self { dir: dir.to_path_buf(), state: Mutex::new(state) }
+    }
+
+    /// Changes how it behaves.
+    pub fn set_temper(&self, temper: Temper) {
+        self.state.lock().temper = temper;
+    }
+
+    /// Loses what was not flushed.
+    pub fn crash(&self) {
+        let mut state = self.state.lock();
+        state.live = state.flushed.clone();
+        state.temper = Temper::Warm;
+    }
+
+    /// A copy of what it holds.
+    #[must_use]
+    pub fn contents(&self) -> Contents {
+        self.state.lock().live.clone()
+    }
+
+    /// As if a compaction had met an expired record.
+    pub fn report_expired(&self, expired: ExpiredRecord) {
+        self.state.lock().expired.push(expired);
+    }
+
+    fn check_reach(&self, reach: Reach) -> Found {
+        match (self.state.lock().temper, reach) {
+            (Temper::Cold, Reach::Memory) => Found::WouldBlock,
+            _ => Found::Yes,
+        }
+    }
+}
+
+impl Contents {
+    fn apply(&mut self, write: &Write) {
+        match write {
+            Write::PutRecord { bytes, key_len } => {
+                self.records.insert(bytes[..*key_len].to_vec(), bytes[*key_len..].to_vec());
+            }
+            Write::DeleteRecord { key } => drop(self.records.remove(key)),
+            Write::PutRow { rows, row, value } => drop(self.rows.insert((*rows, row.clone()), value.clone())),
+            Write::DeleteRow { rows, row } => drop(self.rows.remove(&(*rows, row.clone()))),
+            Write::DeleteRows { rows, from, to } => {
+                self.rows.retain(|(id, row), _| id != rows || row < from || (!to.is_empty() && row >= to));
+            }
+            Write::Clear => {
+                self.records.clear();
+                self.rows.clear();
+            }
+            Write::System { name, value } => drop(self.system.insert((*name).to_owned(), value.clone())),
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn record(&self, key: &[u8], reach: Reach, out: &mut Vec<u8>) -> Result<Found, Fault> {
+        out.clear();
+        if self.check_reach(reach) == Found::WouldBlock {
+            return Ok(Found::WouldBlock);
+        }
+        Ok(match self.state.lock().live.records.get(key) {
+            Some(record) => {
+                out.extend_from_slice(record);
+                Found::Yes
+            }
+            None => Found::No,
+        })
+    }
+
+    fn row(&self, rows: RowsId, row: &[u8], reach: Reach, out: &mut Vec<u8>) -> Result<Found, Fault> {
+        out.clear();
+        if self.check_reach(reach) == Found::WouldBlock {
+            return Ok(Found::WouldBlock);
+        }
+        Ok(match self.state.lock().live.rows.get(&(rows, row.to_vec())) {
+            Some(value) => {
+                out.extend_from_slice(value);
+                Found::Yes
+            }
+            None => Found::No,
+        })
+    }
+
+    fn system(&self, name: &str) -> Result<Option<Vec<u8>>, Fault> {
+        Ok(self.state.lock().live.system.get(name).cloned())
+    }
+
+    fn records<'s>(&'s self, from: &[u8], _prefix: &[u8]) -> Result<Box<dyn Cursor + 's>, Fault> {
+        let state = self.state.lock();
+        let range = state.live.records.range(from.to_vec()..);
+        Ok(Box::new(Copied::new(range.map(|(key, record)| (key.clone(), record.clone())))))
+    }
+
+    fn row_range<'s>(&'s self, rows: RowsId, from: &[u8], to: &[u8]) -> Result<Box<dyn Cursor + 's>, Fault> {
+        let state = self.state.lock();
+        let range = state.live.rows.range((rows, from.to_vec())..).take_while(|((id, row), _)| {
+            *id == rows && (to.is_empty() || row.as_slice() < to)
+        });
+        Ok(Box::new(Copied::new(range.map(|((_, row), value)| (row.clone(), value.clone())))))
+    }
+
+    fn write(&self, batch: &[Write]) -> Result<(), Fault> {
+        let mut state = self.state.lock();
+        if state.temper == Temper::Full {
+            return Err(Fault::new(FaultKind::NoSpace, "No space left on device", &self.dir));
+        }
+        batch.iter().for_each(|write| state.live.apply(write));
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<(), Fault> {
+        let mut state = self.state.lock();
+        state.flushed = state.live.clone();
+        Ok(())
+    }
+
+    fn checkpoint(&self, dir: &Path) -> Result<(), Fault> {
+        Err(Fault::new(FaultKind::Io, "A store in memory has no files to copy", dir))
+    }
+
+    fn compact(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn set_expiry_horizon(&self, _horizon: Millis) {}
+
+    fn take_expired(&self, most: usize) -> Vec<ExpiredRecord> {
+        let mut state = self.state.lock();
+        let most = most.min(state.expired.len());
+        state.expired.drain(..most).collect()
+    }
+
+    fn health(&self) -> StoreHealth {
+        StoreHealth::Ok
+    }
+
+    fn resume(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn stats(&self) -> StoreStats {
+        StoreStats { estimated_records: self.state.lock().live.records.len() as u64, ..StoreStats::default() }
+    }
+}
+
+struct Copied {
+    entries: std::vec::IntoIter<(Vec<u8>, Vec<u8>)>,
+    present: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Copied {
+    fn new(entries: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) -> Self {
+        let mut entries = entries.collect::<Vec<_>>().into_iter();
+        let present = entries.next();
+        Self { entries, present }
+    }
+}
+
+impl Cursor for Copied {
+    fn entry(&self) -> Result<Option<(&[u8], &[u8])>, Fault> {
+        Ok(self.present.as_ref().map(|(key, value)| (key.as_slice(), value.as_slice())))
+    }
+
+    fn advance(&mut self) {
+        self.present = self.entries.next();
+    }
+}
+
+/// Stores in memory by folder; a store that is opened again is the same.
+#[derive(Debug, Default)]
+pub struct MemoryStores {
+    stores: Mutex<HashMap<PathBuf, Arc<MemoryStore>>>,
+}
+
+impl MemoryStores {
+    /// The store of a folder.
+    #[must_use]
+    pub fn store(&self, dir: &Path) -> Arc<MemoryStore> {
+        let mut stores = self.stores.lock();
+        stores.entry(dir.to_path_buf()).or_insert_with(|| Arc::new(MemoryStore::new(dir))).clone()
+    }
+}
+
+impl StoreFactory for MemoryStores {
+    fn open(&self, dir: &Path, _presence: Presence) -> Result<Arc<dyn Store>, Fault> {
+        // The folder stands for the store's presence.
+        std::fs::create_dir_all(dir).map_err(|error| Fault::io(&error, "The folder cannot be made", dir))?;
+        Ok(self.store(dir))
+    }
+
+    fn set_budget(&self, _block_cache_bytes: u64, _memtable_bytes: u64) {}
+}

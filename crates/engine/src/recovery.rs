@@ -1,0 +1,500 @@
+//! Opening a shard: the store as its last flush left it, then the log from the store's settled mark on.
+//!
+//! A record whose LSN is that of a frame or newer already has the frame's changes. The store can only be newer than its
+//! settled mark up to its ahead mark, so only frames before that are compared; the rest apply as they are.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use keyspace::record::LSN_BYTES;
+use keyspace::{Millis, Op, Ops, Record, RowsId};
+use lineage::{Epoch, Lsn, ReplId};
+use replog::{Damage, Kind, Log, LogOptions, OpenError, ReadError, TornTail};
+use smallvec::SmallVec;
+
+use crate::budget::Budget;
+use crate::fault::{Fault, FaultKind};
+use crate::hot::Entry;
+use crate::instance::Options;
+use crate::rows::{RowChange, RowRange};
+use crate::settle::{self, Settling, marks};
+use crate::shard::{Parts, Shard};
+use crate::store::{Found, Presence, Reach, Store};
+
+/// What opening a shard found and did.
+#[derive(Clone, Debug)]
+pub struct Recovery {
+    /// The database.
+    pub database: usize,
+    /// Whether the last stop was clean.
+    pub clean: bool,
+    /// Frames that were replayed.
+    pub frames: u64,
+    /// Bytes of log that were replayed.
+    pub bytes: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// An unsynced tail that was cut off.
+    pub torn: Option<TornTail>,
+    /// Damage that makes the shard read-only.
+    pub damage: Option<Damage>,
+    /// Whether the store was missing and is rebuilt from the log.
+    pub rebuilt: bool,
+}
+
+/// Opens the shard in `dir`, which is made when missing.
+pub fn open(
+    options: &Options,
+    budget: &Budget,
+    database: usize,
+    dir: PathBuf,
+    clock: Millis,
+) -> Result<(Shard, Recovery), Fault> {
+    let began = Instant::now();
+    let log_dir = dir.join("log");
+    std::fs::create_dir_all(&log_dir).map_err(|error| Fault::io(&error, "The folder cannot be made", &log_dir))?;
+    let store_dir = dir.join("store");
+    let rebuilt = !store_dir.exists() && has_segments(&log_dir)?;
+    if rebuilt {
+        check_complete(&log_dir, &dir)?;
+    }
+    let store = options.stores.open(&store_dir, Presence::Create)?;
+    let settled = marks::read(&*store, marks::SETTLED, 0)?;
+    if settled.is_some() && !has_segments(&log_dir)? {
+        let what = "The store has data but the log is missing: restore the log or a backup";
+        return Err(Fault::new(FaultKind::Corrupt, what, &log_dir));
+    }
+    let settled = settled.unwrap_or(0);
+    let mut log_options = LogOptions::new(&log_dir);
+    log_options.quarantine = dir.join("quarantine");
+    log_options.segment_bytes = options.segment_bytes;
+    log_options.fsync = options.fsync;
+    log_options.replay_from = Some(Lsn(settled));
+    let (log, recovered) = Log::open(log_options).map_err(|error| open_fault(&error, &log_dir))?;
+    if settled > recovered.end.0 && recovered.damage.is_none() {
+        let what = format!(
+            "The store is ahead of its log (it has everything before LSN {settled}, the log ends at LSN {}): the log's \
+             end is missing, restore it or a backup",
+            recovered.end.0
+        );
+        return Err(Fault::new(FaultKind::Corrupt, what, &log_dir));
+    }
+    let shard = assemble(database, dir, Arc::new(log), store, settled, recovered.time_ms)?;
+    let mut recovery = Recovery {
+        database,
+        clean: recovered.clean,
+        frames: 0,
+        bytes: 0,
+        took: Duration::ZERO,
+        torn: recovered.torn,
+        damage: recovered.damage,
+        rebuilt,
+    };
+    replay(&shard, budget, settled, &mut recovery)?;
+    match &recovery.damage {
+        Some(damage) => shard.set_refusal(Some(damage_fault(damage))),
+        None => begin_epoch(&shard, clock)?,
+    }
+    recovery.took = began.elapsed();
+    Ok((shard, recovery))
+}
+
+fn assemble(
+    database: usize,
+    dir: PathBuf,
+    log: Arc<Log>,
+    store: Arc<dyn Store>,
+    settled: u64,
+    last_time: u64,
+) -> Result<Shard, Fault> {
+    let ahead = marks::read(&*store, marks::AHEAD, 0)?.unwrap_or(settled);
+    Ok(Shard::new(Parts {
+        database,
+        dir,
+        log,
+        settling: Settling { ahead, replayed: Some(settled) },
+        next_rows: marks::read(&*store, marks::NEXT_ROWS, 0)?.unwrap_or(1),
+        last_time,
+        settled,
+        records: marks::read(&*store, marks::RECORDS, 0)?.unwrap_or(0),
+        refusal: None,
+        store,
+    }))
+}
+
+/// Applies every frame from `settled` on.
+fn replay(shard: &Shard, budget: &Budget, settled: u64, recovery: &mut Recovery) -> Result<(), Fault> {
+    let ahead = shard.settle_lock().ahead;
+    let mut reader = shard.log.reader(Lsn(settled)).map_err(|error| read_fault(&error, shard))?;
+    let mut replay =
+        Replay { shard, budget, ahead, touched: SmallVec::new(), lost: SmallVec::new(), owners: HashMap::new() };
+    loop {
+        let frame = match reader.next_frame() {
+            Ok(Some(frame)) => frame,
+            Ok(None) => break,
+            Err(ReadError::Damage(_)) if recovery.damage.is_some() => break,
+            Err(error) => return Err(read_fault(&error, shard)),
+        };
+        let end = frame.end().0;
+        recovery.bytes += end - frame.lsn.0;
+        if frame.kind == Kind::Ops {
+            recovery.frames += 1;
+            replay.frame(frame.lsn.0, frame.payload)?;
+        }
+        if budget.wants_settle() || budget.excess() > 0 {
+            let mut settling = shard.settle_lock();
+            settling.replayed = Some(end);
+            settle::settle_locked(shard, budget, &mut settling)?;
+            drop(settling);
+            replay.make_room();
+        }
+    }
+    shard.settle_lock().replayed = None;
+    replay.bury_ownerless()
+}
+
+struct Replay<'r> {
+    shard: &'r Shard,
+    budget: &'r Budget,
+    ahead: u64,
+    /// Keys of the present frame, and whether its ops on them are left out.
+    touched: SmallVec<[(Vec<u8>, bool); 4]>,
+    lost: SmallVec<[RowsId; 4]>,
+    /// Keys that were said to own a row set in frames that the store may be ahead of.
+    owners: HashMap<RowsId, Vec<Vec<u8>>>,
+}
+
+impl Replay<'_> {
+    fn frame(&mut self, lsn: u64, payload: &[u8]) -> Result<(), Fault> {
+        self.touched.clear();
+        self.lost.clear();
+        let ops = Ops::new(payload).map_err(|error| self.bad(lsn, &error.to_string()))?;
+        for op in ops {
+            let op = op.map_err(|error| self.bad(lsn, &error.to_string()))?;
+            self.op(lsn, &op)?;
+        }
+        self.bury_lost(lsn);
+        Ok(())
+    }
+
+    fn bad(&self, lsn: u64, what: &str) -> Fault {
+        self.shard.corrupt(&format!("the frame at LSN {lsn} cannot be replayed: {what}"))
+    }
+
+    fn op(&mut self, lsn: u64, op: &Op<'_>) -> Result<(), Fault> {
+        match *op {
+            Op::Clear => self.clear(lsn),
+            Op::PutRow { key, rows, row, value } => {
+                self.note_owner(lsn, rows, key);
+                let change = (row.to_vec(), RowChange::Put(value.to_vec()));
+                self.rows(rows, Vec::new(), Some(change), lsn);
+                Ok(())
+            }
+            Op::DeleteRow { rows, row, .. } => {
+                self.rows(rows, Vec::new(), Some((row.to_vec(), RowChange::Delete)), lsn);
+                Ok(())
+            }
+            Op::DeleteRows { rows, from, to, .. } => {
+                self.rows(rows, vec![RowRange { from: from.to_vec(), to: to.to_vec() }], None, lsn);
+                Ok(())
+            }
+            Op::Put { key, .. } | Op::Splice { key, .. } | Op::Delete { key } | Op::Touch { key } => {
+                if let Op::Put { body, .. } = *op
+                    && let Some(rows) = Record::decode_body(body).ok().and_then(|record| record.rows_id())
+                {
+                    self.note_owner(lsn, rows, key);
+                }
+                if self.leaves_out(key, lsn)? { Ok(()) } else { self.record(lsn, key, op) }
+            }
+        }
+    }
+
+    fn note_owner(&mut self, lsn: u64, rows: RowsId, key: &[u8]) {
+        if lsn < self.ahead {
+            let keys = self.owners.entry(rows).or_default();
+            if !keys.iter().any(|known| known == key) {
+                keys.push(key.to_vec());
+            }
+        }
+    }
+
+    /// Rows always apply, also those whose owner the store already lacks: their sets go again.
+    fn bury_ownerless(&mut self) -> Result<(), Fault> {
+        for (rows, keys) in std::mem::take(&mut self.owners) {
+            let mut owned = false;
+            for key in keys {
+                self.load(&key)?;
+                let (hash, at) = self.shard.place(&key);
+                let stripe = self.shard.stripes[at].0.lock();
+                let record = stripe.find(hash, &key).and_then(|entry| entry.record().ok().flatten());
+                owned |= record.and_then(|record| record.rows_id()) == Some(rows);
+            }
+            if !owned {
+                self.lost.push(rows);
+            }
+        }
+        self.bury_lost(self.ahead.saturating_sub(1));
+        Ok(())
+    }
+
+    fn rows(&self, rows: RowsId, cleared: Vec<RowRange>, change: Option<(Vec<u8>, RowChange)>, lsn: u64) {
+        self.shard.saw_rows(rows);
+        let grown = self.shard.rows.apply(rows, cleared, change.into_iter(), lsn);
+        self.budget.book_used(grown);
+        self.budget.book_dirty(grown);
+    }
+
+    /// Decided once per frame and key: whether the store already has the frame's changes of the key.
+    fn leaves_out(&mut self, key: &[u8], lsn: u64) -> Result<bool, Fault> {
+        if lsn >= self.ahead {
+            return Ok(false);
+        }
+        if let Some((_, out)) = self.touched.iter().find(|(touched, _)| touched == key) {
+            return Ok(*out);
+        }
+        self.load(key)?;
+        let (hash, at) = self.shard.place(key);
+        let out = self.shard.stripes[at].0.lock().find(hash, key).is_some_and(|entry| entry.lsn() >= lsn);
+        self.touched.push((key.to_vec(), out));
+        Ok(out)
+    }
+
+    /// Brings the record of a key into memory, if there is one.
+    fn load(&self, key: &[u8]) -> Result<(), Fault> {
+        let (hash, at) = self.shard.place(key);
+        let mut stripe = self.shard.stripes[at].0.lock();
+        if stripe.find(hash, key).is_some() || self.shard.store_is_masked() {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        if self.shard.store.record(key, Reach::Disk, &mut bytes)? == Found::Yes {
+            let entry = Entry::stored(key, &bytes, 0);
+            self.budget.book_used(entry.cost() as i64);
+            stripe.insert(&self.shard.hasher, hash, entry);
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, lsn: u64, key: &[u8], op: &Op<'_>) -> Result<(), Fault> {
+        if matches!(op, Op::Splice { .. } | Op::Touch { .. } | Op::Delete { .. }) {
+            self.load(key)?;
+        }
+        let (hash, at) = self.shard.place(key);
+        let mut stripe = self.shard.stripes[at].0.lock();
+        let (mut before, mut was_dirty) = (0, false);
+        match stripe.find(hash, key) {
+            Some(entry) => {
+                (before, was_dirty) = (entry.cost() as i64, entry.state.dirty);
+                if let Some(rows) = entry.record().ok().flatten().and_then(|record| record.rows_id()) {
+                    self.lost.push(rows);
+                }
+            }
+            None if matches!(op, Op::Put { .. }) => {
+                stripe.insert(&self.shard.hasher, hash, Entry::tombstone(key, 0));
+            }
+            // The record was removed by a later frame that the store already has.
+            None if lsn < self.ahead || matches!(op, Op::Delete { .. }) => return Ok(()),
+            None => return Err(self.bad(lsn, "a change of a record that is not there")),
+        }
+        let entry = stripe.find_mut(hash, key).expect("the entry was just found or made");
+        apply(entry, op).map_err(|what| self.bad(lsn, what))?;
+        entry.stamp(lsn);
+        entry.state.dirty = true;
+        let after = entry.cost() as i64;
+        if let Some(rows) = entry.record().ok().flatten().and_then(|record| record.rows_id()) {
+            self.lost.retain(|lost| *lost != rows);
+            self.shard.saw_rows(rows);
+        }
+        if !was_dirty {
+            stripe.dirty.push(hash);
+        }
+        self.budget.book_used(after - before);
+        self.budget.book_dirty(if was_dirty { after - before } else { after });
+        Ok(())
+    }
+
+    /// Row sets that lost their owner in this frame. One that moved to another key was written there first.
+    fn bury_lost(&mut self, lsn: u64) {
+        for rows in std::mem::take(&mut self.lost) {
+            let freed = self.shard.rows.forget(rows);
+            self.budget.book_used(-freed);
+            self.budget.book_dirty(-freed);
+            self.shard.dead.lock().push((rows, lsn));
+        }
+    }
+
+    fn clear(&mut self, lsn: u64) -> Result<(), Fault> {
+        if lsn < self.ahead {
+            // The store may hold records of later frames: they stay, since replaying those frames would leave them out.
+            return self.clear_older(lsn);
+        }
+        let _settling = self.shard.settle_lock();
+        let (mut used, mut dirty) = (0, 0);
+        for stripe in &self.shard.stripes {
+            let mut stripe = stripe.0.lock();
+            for entry in stripe.table.drain() {
+                used += entry.cost() as i64;
+                dirty += if entry.state.dirty { entry.cost() as i64 } else { 0 };
+            }
+            stripe.dirty.clear();
+            stripe.settling.clear();
+        }
+        let rows = self.shard.rows.forget_all();
+        self.shard.dead.lock().clear();
+        self.budget.book_used(-used - rows);
+        self.budget.book_dirty(-dirty - rows);
+        self.shard.mask_store();
+        Ok(())
+    }
+
+    /// A Clear that the store may already have: removes, one by one, what is older than it.
+    fn clear_older(&mut self, lsn: u64) -> Result<(), Fault> {
+        let mut keys = Vec::new();
+        if !self.shard.store_is_masked() {
+            let mut cursor = self.shard.store.records(&[], &[])?;
+            while let Some((key, bytes)) = cursor.entry()? {
+                if Record::decode(bytes).is_ok_and(|record| record.lsn < lsn) {
+                    keys.push(key.to_vec());
+                }
+                cursor.advance();
+            }
+        }
+        for stripe in &self.shard.stripes {
+            let stripe = stripe.0.lock();
+            keys.extend(stripe.table.iter().filter(|entry| entry.lsn() < lsn).map(|entry| entry.key().to_vec()));
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        for key in keys {
+            self.record(lsn, &key, &Op::Delete { key: &key })?;
+        }
+        Ok(())
+    }
+
+    fn make_room(&self) {
+        for stripe in &self.shard.stripes {
+            if self.budget.excess() == 0 {
+                return;
+            }
+            let freed = stripe.0.lock().evict(self.budget.excess(), usize::MAX);
+            self.budget.book_eviction(freed);
+        }
+    }
+}
+
+/// Changes one record as an op says.
+fn apply(entry: &mut Entry, op: &Op<'_>) -> Result<(), &'static str> {
+    match *op {
+        Op::Put { body, .. } => {
+            Record::decode_body(body).map_err(|_| "the record is of no known format")?;
+            let mut stored = vec![0; LSN_BYTES];
+            stored.extend_from_slice(body);
+            entry.restore(&stored);
+        }
+        Op::Splice { at, remove, was, insert, .. } => {
+            let record = entry.record().ok().flatten().ok_or("a change of a record that is not there")?;
+            let (head, len) = (record.head.encoded_len(), record.payload.len());
+            if len != was || at.checked_add(remove).is_none_or(|end| end > len) {
+                return Err("a change of a record that is not the one it was made for");
+            }
+            entry.splice(LSN_BYTES + head, at, remove, insert);
+        }
+        Op::Delete { .. } => entry.bury(),
+        Op::Touch { .. } => {
+            entry.record().ok().flatten().ok_or("a change of a record that is not there")?;
+        }
+        Op::PutRow { .. } | Op::DeleteRow { .. } | Op::DeleteRows { .. } | Op::Clear => {}
+    }
+    Ok(())
+}
+
+/// Begins a reign: nobody can take what follows for the continuation of what this node may have lost.
+fn begin_epoch(shard: &Shard, clock: Millis) -> Result<(), Fault> {
+    let epoch = shard.log.lineage().current().map_or(Epoch(1), |era| era.epoch.next());
+    let appended = shard.log.append_epoch(clock.0, epoch, random_id(&shard.dir)?);
+    let end = appended.map_err(|error| shard.corrupt(&error.to_string()))?.end;
+    shard.note_time(Millis(shard.log.time_ms()));
+    for _ in 0..100 {
+        let _ = shard.log.write_to_blocking(end);
+        shard.log.request_sync(end);
+        if shard.log.wait_synced(end, Duration::from_millis(100)) {
+            return Ok(());
+        }
+        if shard.log.health() == replog::Health::NoSpace {
+            // The server starts read-only; the log writes the frame when there is room, and nothing before it.
+            return Ok(());
+        }
+    }
+    Err(Fault::new(FaultKind::Io, "The log could not be synced within 10 seconds", &shard.dir))
+}
+
+fn random_id(dir: &Path) -> Result<ReplId, Fault> {
+    let mut id = [0; ReplId::BYTES];
+    let read = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut id));
+    read.map_err(|error| Fault::io(&error, "No random numbers for a replication id", dir))?;
+    Ok(ReplId(id))
+}
+
+fn has_segments(log_dir: &Path) -> Result<bool, Fault> {
+    Ok(first_segment(log_dir)?.is_some())
+}
+
+/// The first LSN of the oldest segment, by the files' names.
+fn first_segment(log_dir: &Path) -> Result<Option<u64>, Fault> {
+    let unreadable = |error: std::io::Error| Fault::io(&error, "The folder cannot be read", log_dir);
+    let mut first = None;
+    for entry in std::fs::read_dir(log_dir).map_err(unreadable)? {
+        let name = entry.map_err(unreadable)?.file_name();
+        let lsn = name.to_str().and_then(|name| name.strip_suffix(".seg")).and_then(|lsn| lsn.parse::<u64>().ok());
+        first = [first, lsn].into_iter().flatten().min();
+    }
+    Ok(first)
+}
+
+/// A lost store can be rebuilt only from a log that has everything.
+fn check_complete(log_dir: &Path, dir: &Path) -> Result<(), Fault> {
+    match first_segment(log_dir)? {
+        None | Some(0) => Ok(()),
+        Some(first) => {
+            let what = format!(
+                "The store is missing and the log begins at LSN {first}, so the data before it cannot be rebuilt: restore \
+                 the folder 'store' or a backup"
+            );
+            Err(Fault::new(FaultKind::Corrupt, what, dir))
+        }
+    }
+}
+
+/// A log's fault as ours.
+pub fn log_fault(fault: &replog::Fault) -> Fault {
+    let mut own = Fault::io(&fault.source, &format!("Cannot {}", fault.doing), &fault.path);
+    own.offset = Some(fault.offset);
+    own
+}
+
+fn open_fault(error: &OpenError, log_dir: &Path) -> Fault {
+    match error {
+        OpenError::Disk(fault) => log_fault(fault),
+        OpenError::Version { .. } => Fault::new(FaultKind::Format, error.to_string(), log_dir),
+        OpenError::Header { .. } | OpenError::Gap { .. } | OpenError::Lost { .. } => {
+            Fault::new(FaultKind::Corrupt, error.to_string(), log_dir)
+        }
+    }
+}
+
+fn read_fault(error: &ReadError, shard: &Shard) -> Fault {
+    match error {
+        ReadError::Disk(fault) => log_fault(fault),
+        other => shard.corrupt(&other.to_string()),
+    }
+}
+
+fn damage_fault(damage: &Damage) -> Fault {
+    let mut fault = Fault::new(FaultKind::Corrupt, damage.to_string(), &damage.path);
+    fault.offset = Some(damage.offset);
+    fault
+}

@@ -1,0 +1,401 @@
+//! Running a command: locks, attempts, and what is fetched between them.
+//!
+//! A worker tries once and never waits; whatever would make it wait ends the attempt without a trace, and the same
+//! command is run at the desk, which locks, tries, unlocks, fetches what was missing, and tries again.
+
+use std::collections::BTreeMap;
+
+use keyspace::{Millis, Stop, View};
+use parking_lot::MutexGuard;
+use smallvec::SmallVec;
+
+use crate::fault::Fault;
+use crate::hot::{Entry, STRIPES, Stripe};
+use crate::instance::Instance;
+use crate::settle::Settling;
+use crate::shard::Shard;
+use crate::store::{Found, Reach};
+use crate::txn::{Fetched, FetchedRows, Gate, Held, Need, Part, RowsNeed, Scratch, Txn};
+
+/// How often a worker looks at a lock that somebody holds before it leaves the command to the desk.
+const SPINS: usize = 64;
+/// Attempts at the desk that fetch without locks. After them one reads under its locks: it may make others wait, and
+/// it ends.
+const ATTEMPTS: usize = 16;
+/// What a worker may copy in one command, in bytes.
+const WORKER_HEAVY: u64 = 64 << 10;
+
+/// Where a command runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On a thread that must not wait.
+    Worker,
+    /// On a thread that may.
+    Desk,
+}
+
+/// A key to lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LockKey<'k> {
+    /// Its database.
+    pub database: usize,
+    /// The user key.
+    pub key: &'k [u8],
+}
+
+/// What a command may touch.
+#[derive(Clone, Copy, Debug)]
+pub enum Scope<'k> {
+    /// These keys. None at all is allowed.
+    Keys(&'k [LockKey<'k>]),
+    /// The whole of the selected database, to look at; nothing is locked for long.
+    Walk,
+    /// The whole of the selected database, locked.
+    Shard,
+    /// All databases, locked.
+    AllShards,
+}
+
+/// A command to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'k> {
+    /// Where.
+    pub place: Place,
+    /// What it may touch.
+    pub scope: Scope<'k>,
+    /// The selected database.
+    pub database: usize,
+    /// The clock.
+    pub clock: Millis,
+}
+
+/// Why a command's own code ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Abort {
+    /// It answered with an error; its changes, if any, are to be undone.
+    Undo,
+    /// The view stopped it.
+    Stop(Stop),
+}
+
+impl From<Stop> for Abort {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Ran {
+    /// It is done; its reply may leave when the logs have got to the gate.
+    Done(Gate),
+    /// Nothing happened: run it at the desk.
+    Later,
+    /// Nothing happened: it touched a key outside its scope; run it with [`Scope::Shard`] at the desk.
+    Undeclared,
+}
+
+/// A command's code, which may be called several times: each call begins from nothing.
+pub type Command<'c> = dyn FnMut(&mut dyn View) -> Result<(), Abort> + 'c;
+
+impl Instance {
+    /// Runs a command.
+    ///
+    /// # Errors
+    /// A fault of the disk, or a shard that takes no writes; nothing of the command has happened then.
+    pub fn run(
+        &self,
+        request: &Request<'_>,
+        scratch: &mut Scratch,
+        command: &mut Command<'_>,
+    ) -> Result<Ran, Fault> {
+        match request.place {
+            Place::Worker => match self.attempt(request, scratch, None, Reach::Memory, command)? {
+                Attempt::Ended(ran) => Ok(ran),
+                Attempt::Lacks(_) => Ok(Ran::Later),
+            },
+            Place::Desk => self.run_at_desk(request, scratch, command),
+        }
+    }
+
+    fn run_at_desk(
+        &self,
+        request: &Request<'_>,
+        scratch: &mut Scratch,
+        command: &mut Command<'_>,
+    ) -> Result<Ran, Fault> {
+        let mut fetched = Fetched::default();
+        for _ in 0..ATTEMPTS {
+            match self.attempt(request, scratch, Some(&fetched), Reach::Memory, command)? {
+                Attempt::Ended(ran) => return Ok(ran),
+                Attempt::Lacks(need) => self.fetch(need, &mut fetched, request.clock)?,
+            }
+        }
+        loop {
+            match self.attempt(request, scratch, Some(&fetched), Reach::Disk, command)? {
+                Attempt::Ended(ran) => return Ok(ran),
+                // Only whole ranges of rows can still be missing: each round brings one, and no record changes that
+                // often between two rounds for ever.
+                Attempt::Lacks(need) => self.fetch(need, &mut fetched, request.clock)?,
+            }
+        }
+    }
+
+    fn attempt(
+        &self,
+        request: &Request<'_>,
+        scratch: &mut Scratch,
+        fetched: Option<&Fetched>,
+        reach: Reach,
+        command: &mut Command<'_>,
+    ) -> Result<Attempt, Fault> {
+        // Settle is held off before any stripe is locked, where a whole shard may be emptied.
+        let _settling = self.hold_settle(request);
+        let Some(mut txn) = self.lock(request, scratch, fetched, reach) else {
+            return Ok(Attempt::Lacks(Need::Desk));
+        };
+        txn.begin();
+        match command(&mut txn) {
+            Ok(()) if request.place == Place::Worker && txn.changed_parts() > 1 => {
+                // Two logs in order means an fsync in between.
+                txn.undo();
+                Ok(Attempt::Lacks(Need::Desk))
+            }
+            Ok(()) => {
+                let changed = txn.changed_parts() > 0;
+                let gate = if changed { txn.commit()? } else { txn.finish() };
+                if changed {
+                    self.after_commit();
+                }
+                Ok(Attempt::Ended(Ran::Done(gate)))
+            }
+            Err(Abort::Undo) => {
+                let gate = txn.gate();
+                txn.undo();
+                Ok(Attempt::Ended(Ran::Done(gate)))
+            }
+            Err(Abort::Stop(stop)) => self.stopped(txn, stop),
+        }
+    }
+
+    fn stopped(&self, mut txn: Txn<'_>, stop: Stop) -> Result<Attempt, Fault> {
+        let (need, fault) = (txn.need.take(), txn.fault.take());
+        let dir = txn.parts.iter().find_map(|part| part.shard).map(|shard| shard.dir.clone()).unwrap_or_default();
+        txn.undo();
+        match stop {
+            Stop::WouldBlock => Ok(Attempt::Lacks(need.unwrap_or(Need::Desk))),
+            Stop::Undeclared => Ok(Attempt::Ended(Ran::Undeclared)),
+            Stop::Fault => Err(fault.unwrap_or_else(|| {
+                let what = "a value's parts do not fit together";
+                Fault::new(crate::fault::FaultKind::Corrupt, what, &dir)
+            })),
+        }
+    }
+
+    fn hold_settle(&self, request: &Request<'_>) -> Vec<MutexGuard<'_, Settling>> {
+        match (request.place, request.scope) {
+            (Place::Desk, Scope::Shard) => self.shard(request.database).map(|shard| shard.settle_lock()).into_iter().collect(),
+            (Place::Desk, Scope::AllShards) => self.shards().map(|shard| shard.settle_lock()).collect(),
+            (Place::Worker, _) | (Place::Desk, Scope::Keys(_) | Scope::Walk) => Vec::new(),
+        }
+    }
+
+    /// Locks what the request may touch. `None`: on a worker, and it would have to wait.
+    #[inline]
+    fn lock<'r>(
+        &'r self,
+        request: &Request<'r>,
+        scratch: &'r mut Scratch,
+        fetched: Option<&'r Fetched>,
+        reach: Reach,
+    ) -> Option<Txn<'r>> {
+        let heavy_limit = match request.place {
+            Place::Worker => WORKER_HEAVY,
+            Place::Desk => u64::MAX,
+        };
+        let mut txn = Txn {
+            instance: self,
+            now: request.clock,
+            reach,
+            heavy_limit,
+            walks: matches!(request.scope, Scope::Walk),
+            parts: SmallVec::new(),
+            at: 0,
+            held: SmallVec::new(),
+            first: None,
+            scratch,
+            fetched,
+            need: None,
+            fault: None,
+        };
+        let locked = match request.scope {
+            Scope::Keys([one]) if one.database == request.database => txn.lock_one(request.place, *one),
+            Scope::Keys(keys) => txn.lock_keys(request, keys),
+            Scope::Walk => {
+                txn.parts.push(Part::new(request.database, self.shard(request.database).map(|shard| &**shard)));
+                Some(())
+            }
+            Scope::Shard => txn.lock_whole(request.place, request.database),
+            Scope::AllShards => txn.lock_all(request),
+        };
+        locked?;
+        for part in &txn.parts {
+            if let Some(shard) = part.shard {
+                txn.now = shard.time(txn.now);
+            }
+        }
+        Some(txn)
+    }
+
+    /// Fetches what an attempt lacked, without holding any lock of a key.
+    fn fetch(&self, need: Need, fetched: &mut Fetched, clock: Millis) -> Result<(), Fault> {
+        match need {
+            Need::Desk => Ok(()),
+            Need::Shard(database) => self.create_shard(database, clock).map(drop),
+            Need::Record { database, key, changes } => {
+                let Some(shard) = self.shard(database) else { return Ok(()) };
+                let mut bytes = Vec::new();
+                match shard.store.record(&key, Reach::Disk, &mut bytes)? {
+                    Found::Yes => self.insert_stored(shard, &key, &bytes, changes, clock),
+                    Found::No | Found::WouldBlock => fetched.absent = Some((database, key, changes)),
+                }
+                Ok(())
+            }
+            Need::Rows(need) => {
+                let Some(shard) = self.shard(need.database) else { return Ok(()) };
+                let rows = fetch_rows(shard, &need)?;
+                fetched.rows = Some(FetchedRows { need, rows });
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts a record that was read without its lock into the hot table, unless anything has happened to it since.
+    fn insert_stored(&self, shard: &Shard, key: &[u8], bytes: &[u8], changes: u64, clock: Millis) {
+        let (hash, at) = shard.place(key);
+        let mut stripe = shard.stripes[at].0.lock();
+        if stripe.changes == changes && stripe.find(hash, key).is_none() && !shard.store_is_masked() {
+            let entry = Entry::stored(key, bytes, self.seconds(clock));
+            self.budget.book_used(entry.cost() as i64);
+            stripe.insert(&shard.hasher, hash, entry);
+            self.trim(&mut stripe);
+        }
+    }
+
+    fn trim(&self, stripe: &mut Stripe) {
+        if self.budget.excess() > 0 {
+            // The new entry has no uses yet; two rounds of the hand would take it, so the walk is kept short.
+            let freed = stripe.evict(1024, 32);
+            self.budget.book_eviction(freed);
+        }
+    }
+}
+
+enum Attempt {
+    Ended(Ran),
+    Lacks(Need),
+}
+
+/// Reads a range of rows from the store, under the dirty ones that were copied while the owner was locked.
+fn fetch_rows(shard: &Shard, need: &RowsNeed) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Fault> {
+    let mut rows = BTreeMap::new();
+    let mut cursor = shard.store.row_range(need.rows, &need.range.from, &need.range.to)?;
+    while let Some((row, value)) = cursor.entry()? {
+        if !need.dirty.contains_key(row) && !need.cleared.iter().any(|range| range.holds(row)) {
+            rows.insert(row.to_vec(), value.to_vec());
+        }
+        cursor.advance();
+    }
+    for (row, value) in &need.dirty {
+        if let Some(value) = value {
+            rows.insert(row.clone(), value.clone());
+        }
+    }
+    Ok(rows)
+}
+
+impl<'r> Txn<'r> {
+    /// Locks the stripe of one key: the common case.
+    #[inline]
+    fn lock_one(&mut self, place: Place, key: LockKey<'r>) -> Option<()> {
+        let shard = self.instance.shard(key.database).map(|shard| &**shard);
+        self.parts.push(Part::new(key.database, shard));
+        if let Some(shard) = shard {
+            let (hash, stripe) = shard.place(key.key);
+            let guard = lock_stripe(place, shard, stripe)?;
+            self.held.push(Held { part: 0, stripe, guard });
+            self.first = Some((key.key, hash));
+        }
+        Some(())
+    }
+
+    /// Locks the stripes of several keys, in order of database and stripe, each once.
+    fn lock_keys(&mut self, request: &Request<'r>, keys: &[LockKey<'r>]) -> Option<()> {
+        self.add_part(request.database);
+        for key in keys {
+            self.add_part(key.database);
+        }
+        let mut stripes: SmallVec<[(usize, usize, usize); 8]> = SmallVec::new();
+        for key in keys {
+            let part = self.parts.iter().position(|part| part.database == key.database)?;
+            if let Some(shard) = self.parts[part].shard {
+                stripes.push((key.database, shard.place(key.key).1, part));
+            }
+        }
+        stripes.sort_unstable();
+        stripes.dedup();
+        for (_, stripe, part) in stripes {
+            let Some(shard) = self.parts[part].shard else { continue };
+            let guard = lock_stripe(request.place, shard, stripe)?;
+            self.held.push(Held { part, stripe, guard });
+        }
+        Some(())
+    }
+
+    fn add_part(&mut self, database: usize) {
+        if !self.parts.iter().any(|part| part.database == database) {
+            let shard = self.instance.shard(database).map(|shard| &**shard);
+            self.parts.push(Part::new(database, shard));
+        }
+    }
+
+    fn lock_whole(&mut self, place: Place, database: usize) -> Option<()> {
+        if place == Place::Worker {
+            return None;
+        }
+        self.add_part(database);
+        let part = self.parts.len() - 1;
+        let Some(shard) = self.parts[part].shard else { return Some(()) };
+        self.parts[part].whole = Some(self.held.len());
+        for stripe in 0..STRIPES {
+            let guard = shard.stripes[stripe].0.lock();
+            self.held.push(Held { part, stripe, guard });
+        }
+        Some(())
+    }
+
+    fn lock_all(&mut self, request: &Request<'r>) -> Option<()> {
+        for database in 0..self.instance.databases() {
+            self.lock_whole(request.place, database)?;
+        }
+        self.at = self.parts.iter().position(|part| part.database == request.database)?;
+        Some(())
+    }
+}
+
+#[inline]
+fn lock_stripe(place: Place, shard: &Shard, stripe: usize) -> Option<MutexGuard<'_, Stripe>> {
+    let lock = &shard.stripes[stripe].0;
+    match place {
+        Place::Desk => Some(lock.lock()),
+        Place::Worker => {
+            for _ in 0..SPINS {
+                if let Some(guard) = lock.try_lock() {
+                    return Some(guard);
+                }
+                std::hint::spin_loop();
+            }
+            None
+        }
+    }
+}

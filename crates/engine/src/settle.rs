@@ -1,0 +1,490 @@
+//! Settle: what is dirty in memory goes to the store, sorted, and only after its frames are durable.
+//!
+//! ```text
+//! cut = end of log
+//! each stripe, under its lock:  copy what is dirty        (no commit below the cut is missed)
+//! dirty rows, dead row sets:    copy
+//! sync the log through all that was copied
+//! write: [clear?] records.. rows.. dead rows, settled = cut
+//! each stripe, under its lock:  what has not changed since is clean
+//! ```
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use keyspace::{Millis, Record, RowsId};
+use lineage::Lsn;
+
+use crate::fault::{Fault, FaultKind};
+use crate::hot::{Entry, InStore, STRIPES, Stripe};
+use crate::instance::{Alarm, Instance};
+use crate::rows::TakenRows;
+use crate::shard::Shard;
+use crate::store::{Found, Reach, StoreHealth, Write};
+
+/// A batch is written when it has so many bytes.
+const BATCH_BYTES: usize = 1 << 20;
+/// How long one wait for the log's sync is, before it is looked at again.
+const SYNC_WAIT: Duration = Duration::from_millis(200);
+/// A record is physically removed when it expired so long before the flushed mark's time, in milliseconds.
+const EXPIRY_MARGIN: u64 = 60_000;
+/// Expired records that one cycle removes at most.
+const EXPIRED_A_CYCLE: usize = 4096;
+/// After a failed cycle the next one waits this long, doubled each time.
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+
+/// What a settle cycle needs to know of the one before; its mutex is the settle lock.
+#[derive(Debug, Default)]
+pub struct Settling {
+    /// The store may hold changes of frames that begin before this.
+    pub ahead: u64,
+    /// During recovery: how far the log has been replayed, in place of its end.
+    pub replayed: Option<u64>,
+}
+
+/// Names and values of the system entries.
+pub mod marks {
+    use keyspace::Millis;
+
+    use crate::fault::Fault;
+    use crate::store::{Store, Write};
+
+    /// Every frame that begins before this LSN is in the store; and the time of the last of them.
+    pub const SETTLED: &str = "settled";
+    /// No frame that begins at or after this LSN has touched the store.
+    pub const AHEAD: &str = "ahead";
+    /// How many records the store has.
+    pub const RECORDS: &str = "records";
+    /// The next rows id.
+    pub const NEXT_ROWS: &str = "next-rows";
+
+    fn one(name: &'static str, value: u64) -> Write {
+        Write::System { name, value: value.to_le_bytes().to_vec() }
+    }
+
+    pub fn settled(lsn: u64, time: Millis) -> Write {
+        let mut value = lsn.to_le_bytes().to_vec();
+        value.extend_from_slice(&time.0.to_le_bytes());
+        Write::System { name: SETTLED, value }
+    }
+
+    pub fn ahead(lsn: u64) -> Write {
+        one(AHEAD, lsn)
+    }
+
+    pub fn records(count: u64) -> Write {
+        one(RECORDS, count)
+    }
+
+    pub fn next_rows(id: u64) -> Write {
+        one(NEXT_ROWS, id)
+    }
+
+    /// Reads the `index`-th number of an entry.
+    pub fn read(store: &dyn Store, name: &str, index: usize) -> Result<Option<u64>, Fault> {
+        let value = store.system(name)?;
+        Ok(value.as_deref().and_then(|value| value.get(index * 8..)?.first_chunk().map(|n| u64::from_le_bytes(*n))))
+    }
+}
+
+/// One dirty entry that was copied: where it stands, and its place among the writes.
+struct Taken {
+    stripe: usize,
+    hash: u64,
+    lsn: u64,
+    /// The store has its key after this cycle.
+    stored: bool,
+    in_store: InStore,
+    /// How many bytes it takes in a batch.
+    bytes: usize,
+    write: Write,
+}
+
+impl Taken {
+    fn of(entry: &Entry, stripe: usize, hash: u64) -> Self {
+        let (bytes, key_len) = entry.bytes();
+        let write = if entry.is_tombstone() {
+            Write::DeleteRecord { key: entry.key().to_vec() }
+        } else {
+            Write::PutRecord { bytes: bytes.to_vec(), key_len }
+        };
+        let (lsn, in_store) = (entry.lsn(), entry.state.in_store);
+        Self { stripe, hash, lsn, stored: !entry.is_tombstone(), in_store, bytes: bytes.len(), write }
+    }
+
+    fn key(&self) -> &[u8] {
+        match &self.write {
+            Write::PutRecord { bytes, key_len } => &bytes[..*key_len],
+            Write::DeleteRecord { key } => key,
+            Write::PutRow { .. }
+            | Write::DeleteRow { .. }
+            | Write::DeleteRows { .. }
+            | Write::Clear
+            | Write::System { .. } => &[],
+        }
+    }
+
+    fn rows_id(&self) -> Option<RowsId> {
+        match &self.write {
+            Write::PutRecord { bytes, key_len } => Record::decode(&bytes[*key_len..]).ok()?.rows_id(),
+            _ => None,
+        }
+    }
+}
+
+/// Everything one cycle took.
+struct Cycle {
+    cut: u64,
+    /// Nothing newer than this was taken.
+    through: u64,
+    time: Millis,
+    records: Vec<Taken>,
+    rows: TakenRows,
+    dead: Vec<(RowsId, u64)>,
+    clears: bool,
+}
+
+/// Writes everything dirty of a shard to its store. Waits for the disk.
+///
+/// # Errors
+/// When the log cannot be synced or the store takes no writes: everything stays dirty, nothing is lost.
+pub fn settle(shard: &Shard, instance: &Instance) -> Result<(), Fault> {
+    let mut settling = shard.settle_lock();
+    settle_locked(shard, &instance.budget, &mut settling)
+}
+
+/// As [`settle`], by the holder of the settle lock.
+pub fn settle_locked(shard: &Shard, budget: &crate::budget::Budget, settling: &mut Settling) -> Result<(), Fault> {
+    bury_expired(shard);
+    let cycle = take(shard, settling.replayed);
+    let nothing = cycle.records.is_empty() && cycle.rows.writes.is_empty() && cycle.dead.is_empty() && !cycle.clears;
+    let settled = shard.progress.settled.load(Ordering::Relaxed);
+    if nothing && (cycle.cut == settled || cycle.cut - settled < 4096) {
+        put_back(shard, cycle);
+        return Ok(());
+    }
+    match sync_before_write(shard, &cycle, settling).and_then(|()| write(shard, &cycle, settling)) {
+        Ok((records, dead)) => {
+            finish(shard, budget, cycle, records, dead);
+            budget.wake();
+            Ok(())
+        }
+        Err(fault) => {
+            put_back(shard, cycle);
+            Err(fault)
+        }
+    }
+}
+
+/// Turns expired records that compactions have met into tombstones, which this cycle then writes.
+fn bury_expired(shard: &Shard) {
+    let flushed_time = shard.progress.flushed_time.load(Ordering::Relaxed);
+    let horizon = Millis(flushed_time.saturating_sub(EXPIRY_MARGIN));
+    shard.store.set_expiry_horizon(horizon);
+    let mut bytes = Vec::new();
+    for expired in shard.store.take_expired(EXPIRED_A_CYCLE) {
+        if !matches!(shard.store.record(&expired.key, Reach::Disk, &mut bytes), Ok(Found::Yes)) {
+            continue;
+        }
+        let Ok(record) = Record::decode(&bytes) else { continue };
+        if record.lsn != expired.lsn || !record.is_expired(horizon) {
+            continue;
+        }
+        let (hash, at) = shard.place(&expired.key);
+        let mut stripe = shard.stripes[at].0.lock();
+        match stripe.find(hash, &expired.key) {
+            Some(entry) if entry.state.dirty || entry.lsn() != expired.lsn => continue,
+            Some(_) => drop(stripe.remove(hash, &expired.key)),
+            None => {}
+        }
+        let mut entry = Entry::tombstone(&expired.key, 0);
+        entry.stamp(expired.lsn);
+        entry.state.dirty = true;
+        entry.state.in_store = InStore::Yes;
+        stripe.insert(&shard.hasher, hash, entry);
+        stripe.dirty.push(hash);
+        stripe.changes += 1;
+        if let Some(rows) = record.rows_id() {
+            shard.dead.lock().push((rows, expired.lsn));
+        }
+    }
+}
+
+fn take(shard: &Shard, replayed: Option<u64>) -> Cycle {
+    let cut = replayed.unwrap_or_else(|| shard.log.end().0);
+    let time = shard.last_time();
+    let clears = shard.store_is_masked();
+    let mut records = Vec::new();
+    for at in 0..STRIPES {
+        take_stripe(&mut shard.stripes[at].0.lock(), at, &mut records);
+    }
+    let rows = shard.rows.take();
+    let mut dead = Vec::new();
+    shard.dead.lock().retain(|(rows, lsn)| {
+        let taken = *lsn < cut;
+        if taken {
+            dead.push((*rows, *lsn));
+        }
+        !taken
+    });
+    let through = replayed.unwrap_or_else(|| shard.log.end().0);
+    Cycle { cut, through, time, records, rows, dead, clears }
+}
+
+fn take_stripe(stripe: &mut Stripe, at: usize, records: &mut Vec<Taken>) {
+    // Tells readers without locks apart from those before this visit: see `Stripe::changes`.
+    stripe.changes += 1;
+    stripe.settling = std::mem::take(&mut stripe.dirty);
+    for hash in &stripe.settling {
+        for entry in stripe.table.iter_hash(*hash).filter(|entry| entry.state.dirty) {
+            records.push(Taken::of(entry, at, *hash));
+        }
+    }
+}
+
+/// The store never holds what the log might lose. What is replayed is durable already.
+fn sync_before_write(shard: &Shard, cycle: &Cycle, settling: &Settling) -> Result<(), Fault> {
+    if settling.replayed.is_some() { Ok(()) } else { sync(shard, cycle.through) }
+}
+
+/// Makes the log durable through `lsn`. Waits.
+///
+/// # Errors
+/// When the disk is full or the log has failed.
+pub fn sync(shard: &Shard, lsn: u64) -> Result<(), Fault> {
+    let lsn = Lsn(lsn);
+    loop {
+        let _ = shard.log.write_to_blocking(lsn);
+        shard.log.request_sync(lsn);
+        if shard.log.wait_synced(lsn, SYNC_WAIT) {
+            return Ok(());
+        }
+        match shard.log.health() {
+            replog::Health::Ok => {}
+            replog::Health::NoSpace => {
+                return Err(Fault::new(FaultKind::NoSpace, "No space left on device for the log", &shard.dir));
+            }
+            replog::Health::Failed => return Err(Fault::new(FaultKind::Io, "The log failed", &shard.dir)),
+        }
+    }
+}
+
+/// Writes a cycle to the store. Answers the number of records it has then, and row sets found dead on the way.
+fn write(shard: &Shard, cycle: &Cycle, settling: &mut Settling) -> Result<(u64, Vec<RowsId>), Fault> {
+    settling.ahead = settling.ahead.max(cycle.through);
+    let mut batch = vec![marks::ahead(settling.ahead)];
+    let mut count = shard.stored_records();
+    if cycle.clears {
+        count = 0;
+        batch.extend([Write::Clear, marks::records(0)]);
+        shard.store.write(&batch)?;
+        shard.progress.records.store(0, Ordering::Relaxed);
+        shard.unmask_store();
+        batch.clear();
+    }
+    let mut order: Vec<&Taken> = cycle.records.iter().collect();
+    order.sort_unstable_by(|a, b| a.key().cmp(b.key()));
+    let (mut dead, mut bytes, mut stored) = (Vec::new(), 0, Vec::new());
+    for taken in order {
+        let was_stored = match taken.in_store {
+            InStore::Yes => true,
+            InStore::No => false,
+            InStore::Unknown => look_up(shard, taken, &mut stored, &mut dead)?,
+        };
+        count = count + u64::from(taken.stored && !was_stored) - u64::from(!taken.stored && was_stored).min(count);
+        batch.push(taken.write.clone());
+        bytes += taken.bytes;
+        if bytes >= BATCH_BYTES {
+            batch.push(marks::records(count));
+            shard.store.write(&batch)?;
+            shard.progress.records.store(count, Ordering::Relaxed);
+            batch.clear();
+            bytes = 0;
+        }
+    }
+    batch.push(marks::records(count));
+    for write in &cycle.rows.writes {
+        batch.push(write.clone());
+        bytes += match write {
+            Write::PutRow { value, .. } => value.len(),
+            _ => 0,
+        };
+        if bytes >= BATCH_BYTES {
+            shard.store.write(&batch)?;
+            batch.clear();
+            bytes = 0;
+        }
+    }
+    let everything = |rows: &RowsId| Write::DeleteRows { rows: *rows, from: Vec::new(), to: Vec::new() };
+    batch.extend(cycle.dead.iter().map(|(rows, _)| everything(rows)));
+    batch.extend(dead.iter().map(everything));
+    batch.extend(shard.settled_marks(cycle.cut, settling.ahead, cycle.time, count));
+    shard.store.write(&batch)?;
+    Ok((count, dead))
+}
+
+/// Whether the store has a record under a key that nobody has looked up yet; the rows of that record die with it.
+fn look_up(shard: &Shard, taken: &Taken, bytes: &mut Vec<u8>, dead: &mut Vec<RowsId>) -> Result<bool, Fault> {
+    if shard.store.record(taken.key(), Reach::Disk, bytes)? != Found::Yes {
+        return Ok(false);
+    }
+    if let Some(rows) = Record::decode(bytes).ok().and_then(|record| record.rows_id())
+        && taken.rows_id() != Some(rows)
+        && !shard.is_owned(rows, taken.key())
+    {
+        dead.push(rows);
+    }
+    Ok(true)
+}
+
+/// What was written and has not changed since is clean.
+fn finish(shard: &Shard, budget: &crate::budget::Budget, cycle: Cycle, records: u64, dead: Vec<RowsId>) {
+    let progress = &shard.progress;
+    progress.records.store(records, Ordering::Relaxed);
+    progress.settled.store(cycle.cut, Ordering::Relaxed);
+    progress.cycles.fetch_add(1, Ordering::Relaxed);
+    progress.writes.fetch_add((cycle.records.len() + cycle.rows.writes.len()) as u64, Ordering::Relaxed);
+    let (mut used, mut dirty) = (0, 0);
+    let mut at = 0;
+    while at < cycle.records.len() {
+        let stripe_index = cycle.records[at].stripe;
+        let mut stripe = shard.stripes[stripe_index].0.lock();
+        stripe.changes += 1;
+        stripe.settling = Vec::new();
+        while let Some(taken) = cycle.records.get(at).filter(|taken| taken.stripe == stripe_index) {
+            let (freed, cleaned) = clean(&mut stripe, taken);
+            used += freed;
+            dirty += cleaned;
+            at += 1;
+        }
+    }
+    let rows = shard.rows.written(cycle.rows);
+    for id in dead {
+        shard.rows.forget(id);
+    }
+    budget.book_used(-used - rows);
+    budget.book_dirty(-dirty - rows);
+}
+
+/// Answers the bytes that were freed, and those that are no longer dirty.
+fn clean(stripe: &mut Stripe, taken: &Taken) -> (i64, i64) {
+    let key = taken.key();
+    let Some(entry) = stripe.find_mut(taken.hash, key) else { return (0, 0) };
+    entry.state.in_store = if taken.stored { InStore::Yes } else { InStore::No };
+    if entry.lsn() != taken.lsn || entry.is_tombstone() == taken.stored {
+        stripe.dirty.push(taken.hash);
+        return (0, 0);
+    }
+    let cost = entry.cost() as i64;
+    entry.state.dirty = false;
+    if taken.stored {
+        return (0, cost);
+    }
+    stripe.remove(taken.hash, key);
+    (cost, cost)
+}
+
+/// After a failed cycle: everything is still dirty and is taken again.
+fn put_back(shard: &Shard, cycle: Cycle) {
+    for stripe in &shard.stripes {
+        let mut stripe = stripe.0.lock();
+        let settling = std::mem::take(&mut stripe.settling);
+        stripe.dirty.extend(settling);
+    }
+    shard.dead.lock().extend(cycle.dead);
+}
+
+/// Makes what is settled survive a crash, and lets go of the log before it.
+///
+/// # Errors
+/// A fault of the disk.
+pub fn flush(shard: &Shard, instance: &Instance) -> Result<(), Fault> {
+    let (settled, time) = (shard.progress.settled.load(Ordering::Relaxed), shard.last_time());
+    if settled > shard.progress.flushed.load(Ordering::Relaxed) {
+        shard.store.flush()?;
+        shard.progress.flushed.store(settled, Ordering::Relaxed);
+        shard.progress.flushed_time.store(time.0.min(shard.last_time().0), Ordering::Relaxed);
+    }
+    let keep = shard.log.end().0.saturating_sub(instance.log_retain_bytes()).min(settled);
+    shard.log.retain_from(Lsn(keep));
+    shard.log.trim().map(drop).map_err(|error| crate::recovery::log_fault(&error))
+}
+
+/// Starts the settle thread. It ends when the instance is closed or gone.
+pub fn spawn(instance: &Arc<Instance>, alarm: Arc<Alarm>) -> JoinHandle<()> {
+    let weak = Arc::downgrade(instance);
+    let pause = instance.settle_interval();
+    std::thread::Builder::new()
+        .name("settle".into())
+        .spawn(move || run(&weak, &alarm, pause))
+        .expect("a thread can be started while the process starts")
+}
+
+fn run(instance: &Weak<Instance>, alarm: &Alarm, mut pause: Duration) {
+    let mut backoff = BACKOFF_MIN;
+    while alarm.wait(pause) {
+        let Some(instance) = instance.upgrade() else { return };
+        let began = Instant::now();
+        let failed = instance.shards().filter(|shard| !turn(shard, &instance)).count();
+        make_room(&instance);
+        if failed > 0 {
+            pause = backoff;
+            backoff = (backoff * 2).min(BACKOFF_MAX);
+        } else {
+            backoff = BACKOFF_MIN;
+            pause = instance.settle_interval().saturating_sub(began.elapsed()).max(Duration::from_millis(1));
+        }
+    }
+}
+
+/// One shard's turn of the settle thread; `false` when it failed.
+fn turn(shard: &Shard, instance: &Instance) -> bool {
+    if shard.is_damaged() {
+        return true;
+    }
+    let outcome = resume(shard).and_then(|()| settle(shard, instance)).and_then(|()| {
+        let unflushed = shard.log.end().0 - shard.progress.flushed.load(Ordering::Relaxed);
+        if unflushed > instance.recovery_log_max() { flush(shard, instance) } else { Ok(()) }
+    });
+    match outcome {
+        Ok(()) => {
+            if shard.has_refusal() {
+                tracing::info!(database = shard.database, "writes are accepted again");
+                shard.set_refusal(None);
+            }
+            true
+        }
+        Err(fault) => {
+            if !shard.has_refusal() {
+                tracing::error!(database = shard.database, %fault, "writes are refused: settle failed");
+            }
+            shard.set_refusal(Some(fault));
+            false
+        }
+    }
+}
+
+/// A store that stopped after a full disk is asked to go on.
+fn resume(shard: &Shard) -> Result<(), Fault> {
+    match shard.store.health() {
+        StoreHealth::Ok => Ok(()),
+        StoreHealth::Stopped { .. } => shard.store.resume(),
+    }
+}
+
+/// Evicts in all stripes while there is too much in memory: what settle has made clean may go.
+fn make_room(instance: &Instance) {
+    for shard in instance.shards() {
+        for stripe in &shard.stripes {
+            let excess = instance.budget.excess();
+            if excess == 0 {
+                return;
+            }
+            let freed = stripe.0.lock().evict(excess / STRIPES + 1024, 4096);
+            instance.budget.book_eviction(freed);
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! One database: its log, its hot records and dirty rows, its store.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use keyspace::{Millis, RowsId};
+use parking_lot::{Mutex, MutexGuard};
+use replog::Log;
+
+use crate::fault::{Fault, FaultKind};
+use crate::hot::{KeyHasher, STRIPES, Stripe, stripe_of};
+use crate::rows::DirtyRows;
+use crate::settle::{Settling, marks};
+use crate::store::{Store, StoreHealth, StoreStats, Write};
+use crate::walk::Cursors;
+
+/// A stripe on cache lines of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct StripeLock(pub Mutex<Stripe>);
+
+/// One database.
+pub struct Shard {
+    /// Its number.
+    pub database: usize,
+    /// Its folder.
+    pub dir: PathBuf,
+    /// Its log.
+    pub log: Arc<Log>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) hasher: KeyHasher,
+    pub(crate) stripes: Box<[StripeLock]>,
+    pub(crate) rows: DirtyRows,
+    /// Row sets whose owner is gone, and the LSN of the frame that removed it.
+    pub(crate) dead: Mutex<Vec<(RowsId, u64)>>,
+    pub(crate) cursors: Mutex<Cursors>,
+    pub(crate) progress: Progress,
+    settling: Mutex<Settling>,
+    next_rows: AtomicU64,
+    last_time: AtomicU64,
+    store_masked: AtomicBool,
+    stopped: AtomicBool,
+    refusal: Mutex<Option<Fault>>,
+}
+
+/// How far settle and flush have got.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Every frame that begins before this is in the store.
+    pub settled: AtomicU64,
+    /// The same of what survives a crash of the store.
+    pub flushed: AtomicU64,
+    /// Time of the last frame that is covered by `flushed`.
+    pub flushed_time: AtomicU64,
+    /// Records in the store.
+    pub records: AtomicU64,
+    /// Settle cycles that wrote something.
+    pub cycles: AtomicU64,
+    /// Records and rows that settle has written.
+    pub writes: AtomicU64,
+}
+
+/// Numbers for INFO.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShardStats {
+    /// Records in memory.
+    pub hot_records: u64,
+    /// End of the log.
+    pub log_end: u64,
+    /// First LSN that the log still has.
+    pub log_start: u64,
+    /// How far the log is in its file.
+    pub log_written: u64,
+    /// How far it is synced.
+    pub log_synced: u64,
+    /// How far the store has it.
+    pub settled: u64,
+    /// How far the store's files have it.
+    pub flushed: u64,
+    /// Records in the store.
+    pub stored_records: u64,
+    /// Settle cycles that wrote something.
+    pub settle_cycles: u64,
+    /// Records and rows that settle has written.
+    pub settle_writes: u64,
+    /// The store's own.
+    pub store: StoreStats,
+}
+
+/// What a shard is made of when it is opened.
+pub(crate) struct Parts {
+    pub database: usize,
+    pub dir: PathBuf,
+    pub log: Arc<Log>,
+    pub store: Arc<dyn Store>,
+    pub settling: Settling,
+    pub next_rows: u64,
+    pub last_time: u64,
+    pub settled: u64,
+    pub records: u64,
+    pub refusal: Option<Fault>,
+}
+
+impl Shard {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let progress = Progress::default();
+        progress.settled.store(parts.settled, Ordering::Relaxed);
+        progress.flushed.store(parts.settled, Ordering::Relaxed);
+        progress.records.store(parts.records, Ordering::Relaxed);
+        Self {
+            database: parts.database,
+            dir: parts.dir,
+            log: parts.log,
+            store: parts.store,
+            hasher: KeyHasher::default(),
+            stripes: (0..STRIPES).map(|_| StripeLock::default()).collect(),
+            rows: DirtyRows::default(),
+            dead: Mutex::default(),
+            cursors: Mutex::default(),
+            progress,
+            settling: Mutex::new(parts.settling),
+            next_rows: AtomicU64::new(parts.next_rows),
+            last_time: AtomicU64::new(parts.last_time),
+            store_masked: AtomicBool::new(false),
+            stopped: AtomicBool::new(parts.refusal.is_some()),
+            refusal: Mutex::new(parts.refusal),
+        }
+    }
+
+    /// The hash of a key, and its stripe.
+    pub(crate) fn place(&self, key: &[u8]) -> (u64, usize) {
+        let hash = self.hasher.hash(key);
+        (hash, stripe_of(hash))
+    }
+
+    /// A rows id nobody ever had.
+    pub(crate) fn new_rows(&self) -> RowsId {
+        RowsId(self.next_rows.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Notes a rows id met in the log.
+    pub(crate) fn saw_rows(&self, rows: RowsId) {
+        self.next_rows.fetch_max(rows.0 + 1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn next_rows(&self) -> u64 {
+        self.next_rows.load(Ordering::Relaxed)
+    }
+
+    /// The time of a run that begins at `clock`: never before the last frame's.
+    #[inline]
+    pub(crate) fn time(&self, clock: Millis) -> Millis {
+        Millis(clock.0.max(self.last_time.load(Ordering::Relaxed)))
+    }
+
+    #[inline]
+    pub(crate) fn note_time(&self, now: Millis) {
+        if self.last_time.load(Ordering::Relaxed) < now.0 {
+            self.last_time.fetch_max(now.0, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn last_time(&self) -> Millis {
+        Millis(self.last_time.load(Ordering::Relaxed))
+    }
+
+    /// From now on nothing of the store is seen, until settle has emptied it. The caller holds the settle lock and all
+    /// stripes.
+    pub(crate) fn mask_store(&self) {
+        self.store_masked.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn unmask_store(&self) {
+        self.store_masked.store(false, Ordering::Release);
+    }
+
+    #[inline]
+    pub(crate) fn store_is_masked(&self) -> bool {
+        self.store_masked.load(Ordering::Acquire)
+    }
+
+    /// Holds settle off; taken before any stripe.
+    pub(crate) fn settle_lock(&self) -> MutexGuard<'_, Settling> {
+        self.settling.lock()
+    }
+
+    pub(crate) fn stored_records(&self) -> u64 {
+        self.progress.records.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn hot_records(&self) -> u64 {
+        self.stripes.iter().map(|stripe| stripe.0.lock().table.len() as u64).sum()
+    }
+
+    pub(crate) fn corrupt(&self, what: &str) -> Fault {
+        Fault::new(FaultKind::Corrupt, what, &self.dir)
+    }
+
+    /// Why the shard takes no writes at present, if so. One relaxed load when it does.
+    #[inline]
+    #[must_use]
+    pub fn refuses_writes(&self) -> Option<Fault> {
+        if self.log.health() == replog::Health::Ok && !self.stopped.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.refusal_in_full()
+    }
+
+    #[cold]
+    fn refusal_in_full(&self) -> Option<Fault> {
+        if let Some(fault) = self.refusal.lock().as_ref() {
+            return Some(fault.clone());
+        }
+        match self.log.health() {
+            replog::Health::Ok => None,
+            replog::Health::NoSpace => {
+                Some(Fault::new(FaultKind::NoSpace, "No space left on device for the log", &self.dir))
+            }
+            replog::Health::Failed => Some(Fault::new(FaultKind::Io, "The log failed", &self.dir)),
+        }
+    }
+
+    /// Settle could not write, or can again. A damaged log's refusal stays.
+    pub(crate) fn set_refusal(&self, fault: Option<Fault>) {
+        let mut refusal = self.refusal.lock();
+        if refusal.as_ref().is_some_and(|old| old.kind == FaultKind::Corrupt) {
+            return;
+        }
+        self.stopped.store(fault.is_some(), Ordering::Relaxed);
+        *refusal = fault;
+    }
+
+    pub(crate) fn has_refusal(&self) -> bool {
+        self.refusal.lock().is_some()
+    }
+
+    /// Whether a row set belongs to some other key: a RENAME has moved it there.
+    pub(crate) fn is_owned(&self, rows: RowsId, but: &[u8]) -> bool {
+        self.stripes.iter().any(|stripe| {
+            let stripe = stripe.0.lock();
+            stripe.dirty.iter().chain(&stripe.settling).any(|hash| {
+                stripe.table.iter_hash(*hash).any(|entry| {
+                    let record = entry.record().ok().flatten();
+                    entry.key() != but && record.and_then(|record| record.rows_id()) == Some(rows)
+                })
+            })
+        })
+    }
+
+    /// Whether its log is damaged, so that it will never take writes again as it is.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.refusal.lock().as_ref().is_some_and(|fault| fault.kind == FaultKind::Corrupt)
+    }
+
+    /// Whether the store works.
+    #[must_use]
+    pub fn store_health(&self) -> StoreHealth {
+        self.store.health()
+    }
+
+    /// The system entries that say: the store has every frame before `settled`, and nothing at or after `ahead`.
+    pub(crate) fn settled_marks(&self, settled: u64, ahead: u64, time: Millis, records: u64) -> [Write; 4] {
+        [
+            marks::settled(settled, time),
+            marks::ahead(ahead),
+            marks::records(records),
+            marks::next_rows(self.next_rows()),
+        ]
+    }
+
+    /// Rewrites the store's files so that removed records give their space back.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn compact(&self) -> Result<(), Fault> {
+        self.store.compact()
+    }
+
+    /// Numbers for INFO.
+    #[must_use]
+    pub fn stats(&self) -> ShardStats {
+        let progress = &self.progress;
+        ShardStats {
+            hot_records: self.hot_records(),
+            log_end: self.log.end().0,
+            log_start: self.log.start().0,
+            log_written: self.log.written().0,
+            log_synced: self.log.synced().0,
+            settled: progress.settled.load(Ordering::Relaxed),
+            flushed: progress.flushed.load(Ordering::Relaxed),
+            stored_records: self.stored_records(),
+            settle_cycles: progress.cycles.load(Ordering::Relaxed),
+            settle_writes: progress.writes.load(Ordering::Relaxed),
+            store: self.store.stats(),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The end of a run that went well: one frame a database, LSNs stamped, rows handed over, memory booked.
+
+use keyspace::RowsId;
+use smallvec::SmallVec;
+
+use super::{Gate, Part, Txn};
+use crate::fault::Fault;
+use crate::shard::Shard;
+
+/// Bytes of ops that fit a frame.
+pub const MAX_OPS_BYTES: usize = replog::MAX_FRAME - replog::HEADER;
+
+impl Txn<'_> {
+    /// Makes the changes permanent in memory and in the log buffer; the gate says when they may be told.
+    /// On a fault everything is undone.
+    pub fn commit(mut self) -> Result<Gate, Fault> {
+        if let Some(fault) = self.refusal() {
+            self.undo();
+            return Err(fault);
+        }
+        let mut gate = Gate::new();
+        let mut order: SmallVec<[usize; 1]> = (0..self.parts.len()).collect();
+        // What gives comes after what takes: a crash in between may leave a key twice, never nowhere.
+        order.sort_by_key(|at| self.parts[*at].deletes);
+        let changed = self.changed_parts();
+        for (step, at) in order.into_iter().enumerate() {
+            let Some(shard) = self.parts[at].shard else { continue };
+            let database = self.parts[at].database;
+            if self.parts[at].ops.is_empty() {
+                gate.push((database, shard.log.end().0));
+                continue;
+            }
+            let (lsn, end) = self.append(at, shard);
+            self.finish_clear(at, shard);
+            self.stamp(at, lsn);
+            self.hand_over_rows(at, shard, lsn);
+            gate.push((database, end));
+            if changed > 1 && step + 1 < changed {
+                // With a full disk neither log goes on, and nothing more is accepted: the order still holds.
+                let _ = crate::settle::sync(shard, end);
+            }
+        }
+        self.evict();
+        self.give_back();
+        Ok(gate)
+    }
+
+    /// Why the run's changes cannot be logged, if so.
+    fn refusal(&self) -> Option<Fault> {
+        self.parts.iter().filter(|part| !part.ops.is_empty()).find_map(|part| {
+            let shard = part.shard?;
+            shard.refuses_writes().or_else(|| {
+                (part.ops.bytes().len() > MAX_OPS_BYTES).then(|| {
+                    Fault::new(
+                        crate::fault::FaultKind::Io,
+                        format!("the command's change is larger than a log frame can be ({MAX_OPS_BYTES} bytes)"),
+                        &shard.dir,
+                    )
+                })
+            })
+        })
+    }
+
+    fn append(&mut self, at: usize, shard: &Shard) -> (u64, u64) {
+        let part = &self.parts[at];
+        let appended = shard.log.append(self.now.0, part.ops.bytes());
+        let appended = appended.expect("the log takes frames while it refuses no writes");
+        shard.note_time(self.now);
+        (appended.lsn.0, appended.end.0)
+    }
+
+    /// Stamps the changed records of a part and makes them dirty.
+    fn stamp(&mut self, at: usize, lsn: u64) {
+        let (mut used, mut dirty) = (0, 0);
+        for touched in &self.scratch.touched {
+            let held = &mut self.held[touched.held as usize];
+            if held.part != at {
+                continue;
+            }
+            let (key_at, key_len) = touched.key;
+            let key = &self.scratch.arena[key_at..key_at + key_len];
+            let stripe = &mut *held.guard;
+            stripe.changes += 1;
+            let Some(entry) = stripe.table.find_mut(touched.hash, |entry| entry.key() == key) else {
+                continue; // a Clear after the change took it away
+            };
+            entry.stamp(lsn);
+            entry.state.touched = false;
+            let cost = entry.cost();
+            used += cost as i64 - touched.cost as i64;
+            if entry.state.dirty {
+                dirty += cost as i64 - touched.cost as i64;
+            } else {
+                dirty += cost as i64;
+                entry.state.dirty = true;
+                stripe.dirty.push(touched.hash);
+            }
+        }
+        self.instance.budget.book_used(used);
+        self.instance.budget.book_dirty(dirty);
+    }
+
+    fn hand_over_rows(&mut self, at: usize, shard: &Shard, lsn: u64) {
+        let part = &mut self.parts[at];
+        let dead = dead_rows(part);
+        let mut grown = 0;
+        if let Some(writes) = part.rows.take() {
+            for (rows, set) in writes.sets {
+                if !dead.contains(&rows) {
+                    grown += shard.rows.apply(rows, set.cleared, set.rows.into_iter(), lsn);
+                }
+            }
+        }
+        for rows in dead {
+            grown -= shard.rows.forget(rows);
+            shard.dead.lock().push((rows, lsn));
+        }
+        self.instance.budget.book_used(grown);
+        self.instance.budget.book_dirty(grown);
+    }
+
+    /// The whole shard is locked and settle is held off. From here on nothing of the store is seen, until settle has
+    /// emptied it.
+    fn finish_clear(&mut self, at: usize, shard: &Shard) {
+        let part = &mut self.parts[at];
+        let Some(cleared) = part.cleared.take() else { return };
+        let (mut used, mut dirty) = (0, 0);
+        for entry in cleared.iter().flat_map(|stripe| stripe.table.iter()).filter(|entry| !entry.state.touched) {
+            used += entry.cost() as i64;
+            dirty += if entry.state.dirty { entry.cost() as i64 } else { 0 };
+        }
+        for touched in self.scratch.touched.iter().filter(|touched| touched.old.is_some()) {
+            used += touched.cost as i64;
+            dirty += if touched.state.dirty { touched.cost as i64 } else { 0 };
+        }
+        let rows = shard.rows.forget_all();
+        self.instance.budget.book_used(-used - rows);
+        self.instance.budget.book_dirty(-dirty - rows);
+        shard.dead.lock().clear();
+        let base = part.whole.unwrap_or_default();
+        for (held, old) in self.held[base..].iter_mut().zip(&cleared) {
+            held.guard.changes = old.changes + 1;
+        }
+        shard.mask_store();
+    }
+
+    /// Brings the hot records back under their limit, at the expense of the stripes at hand.
+    pub(super) fn evict(&mut self) {
+        const STEPS: usize = 64;
+        const WANT: usize = 2048;
+        if self.instance.budget.excess() == 0 {
+            return;
+        }
+        for held in &mut self.held {
+            let freed = held.guard.evict(WANT, STEPS);
+            if freed > 0 {
+                self.instance.budget.book_eviction(freed);
+            }
+            if self.instance.budget.excess() == 0 {
+                break;
+            }
+        }
+    }
+}
+
+/// Row sets that had an owner before the run and have none after it.
+fn dead_rows(part: &Part<'_>) -> SmallVec<[RowsId; 2]> {
+    part.lost.iter().copied().filter(|rows| !part.gained.contains(rows)).collect()
+}
