@@ -14,7 +14,10 @@ use std::path::{Path, PathBuf};
 
 use crate::fault::{Fault, FaultKind};
 
-const FORMAT: &str = "haypile 1\n";
+/// What the format file says.
+pub const FORMAT: &str = "haypile 1\n";
+/// Its name.
+pub const FORMAT_FILE: &str = "FORMAT";
 
 /// A data folder in use.
 #[derive(Debug)]
@@ -49,7 +52,7 @@ impl Folder {
     }
 
     fn check_format(dir: &Path) -> Result<(), Fault> {
-        let path = dir.join("FORMAT");
+        let path = dir.join(FORMAT_FILE);
         match fs::read_to_string(&path) {
             Ok(found) if found == FORMAT => Ok(()),
             Ok(found) => {
