@@ -1,0 +1,150 @@
+//! Everything that the threads of a server share.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use engine::Instance;
+use keyspace::Millis;
+use parking_lot::Mutex;
+
+use crate::client::Clients;
+use crate::config::{Config, Settings};
+use crate::host::{Host, Split};
+use crate::saves::Saves;
+use crate::shutdown::Shutdown;
+use crate::slowlog::SlowLog;
+use crate::stats::Stats;
+
+/// What threads share.
+pub struct Shared {
+    /// The databases.
+    pub instance: Arc<Instance>,
+    /// The configuration in force. Changed by [`Shared::configure`] only.
+    pub config: Arc<ArcSwap<Config>>,
+    /// The configuration file, absolute, if there is one.
+    pub config_file: Option<PathBuf>,
+    /// Who is connected.
+    pub clients: Arc<Clients>,
+    /// Counters.
+    pub stats: Stats,
+    /// Commands that took long.
+    pub slowlog: SlowLog,
+    /// `BGSAVE` and the like.
+    pub saves: Saves,
+    /// The wish to end.
+    pub shutdown: Shutdown,
+    /// The binary.
+    pub host: Arc<dyn Host>,
+    /// When the server started.
+    pub started: Instant,
+    /// The same, by the clock.
+    pub started_at: Millis,
+    /// 40 hexadecimal digits, others at each start.
+    pub run_id: String,
+    /// The addresses that are listened on; set once the listeners are open.
+    pub addresses: OnceLock<Vec<SocketAddr>>,
+    /// How many workers there are.
+    pub workers: usize,
+    /// How many desk threads there are.
+    pub desk_threads: usize,
+    /// The present division of memory.
+    pub split: ArcSwap<Split>,
+    /// Held while the configuration is changed, so that changes do not overtake each other.
+    changing: Mutex<()>,
+}
+
+/// The clock.
+#[must_use]
+pub fn clock() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+impl Shared {
+    pub(crate) fn new(
+        settings: Settings,
+        instance: Arc<Instance>,
+        host: Arc<dyn Host>,
+        counts: (usize, usize),
+    ) -> std::io::Result<Self> {
+        let (workers, desk_threads) = counts;
+        let started_at = clock();
+        let split = host.split(&settings.config);
+        Ok(Self {
+            instance,
+            config: Arc::new(ArcSwap::from_pointee(settings.config)),
+            config_file: settings.file,
+            clients: Arc::default(),
+            stats: Stats::new(workers + desk_threads),
+            slowlog: SlowLog::default(),
+            saves: Saves::new(started_at.0 / 1000),
+            shutdown: Shutdown::default(),
+            host,
+            started: Instant::now(),
+            started_at,
+            run_id: random_id()?,
+            addresses: OnceLock::new(),
+            workers,
+            desk_threads,
+            split: ArcSwap::from_pointee(split),
+            changing: Mutex::default(),
+        })
+    }
+
+    /// Changes the configuration by `change` and has the changed parameters, which `change` returns, take effect.
+    ///
+    /// # Errors
+    /// Those of `change`; nothing has changed then.
+    pub fn configure<E>(&self, change: impl FnOnce(&mut Config) -> Result<Vec<&'static str>, E>) -> Result<(), E> {
+        let _changing = self.changing.lock();
+        let mut config = Config::clone(&self.config.load());
+        let changed = change(&mut config)?;
+        for name in changed {
+            self.take_effect(name, &config);
+        }
+        self.config.store(Arc::new(config));
+        Ok(())
+    }
+
+    /// Parameters that are not looked up where they are used.
+    fn take_effect(&self, name: &str, config: &Config) {
+        match name {
+            "maxmemory" => {
+                let split = self.host.split(config);
+                self.host.apply_split(&split);
+                self.instance.set_hot_bytes(split.hot);
+                self.split.store(Arc::new(split));
+            }
+            "settle-interval-ms" => {
+                let pause = u64::from(config.settle_interval_ms);
+                self.instance.set_settle_interval(std::time::Duration::from_millis(pause));
+            }
+            "recovery-log-max" => self.instance.set_recovery_log_max(config.recovery_log_max),
+            "log-retain-bytes" => self.instance.set_log_retain_bytes(config.log_retain_bytes),
+            "packed-max-bytes" | "string-chunk-threshold" => self.instance.set_limits(limits(config)),
+            "loglevel" => self.host.set_log_level(config.loglevel),
+            _ => {}
+        }
+    }
+}
+
+/// The configured limits of values.
+#[must_use]
+pub fn limits(config: &Config) -> keyspace::Limits {
+    let size = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+    keyspace::Limits {
+        string_chunk_threshold: size(config.string_chunk_threshold),
+        packed_max_bytes: size(config.packed_max_bytes),
+    }
+}
+
+/// 40 random hexadecimal digits.
+fn random_id() -> std::io::Result<String> {
+    use std::io::Read as _;
+    let mut bytes = [0; 20];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
