@@ -22,10 +22,7 @@ struct Entries {
 impl Catalog {
     pub(crate) fn new(firsts: Vec<Lsn>) -> Catalog {
         assert!(!firsts.is_empty(), "a log has a segment");
-        Catalog(Mutex::new(Entries {
-            firsts,
-            ..Entries::default()
-        }))
+        Catalog(Mutex::new(Entries { firsts, ..Entries::default() }))
     }
 
     /// The first LSN that is there.
@@ -50,10 +47,7 @@ impl Catalog {
     pub(crate) fn add(&self, first: Lsn) {
         let mut entries = self.0.lock();
         let last = entries.firsts.last().copied();
-        assert!(
-            last.is_none_or(|last| last <= first),
-            "segments are added in order"
-        );
+        assert!(last.is_none_or(|last| last <= first), "segments are added in order");
         if last != Some(first) {
             entries.firsts.push(first);
         }
@@ -66,23 +60,14 @@ impl Catalog {
     /// Takes the oldest segment off the list if nothing needs it and it is not the last one.
     pub(crate) fn retire_oldest(&self) -> Option<Lsn> {
         let mut entries = self.0.lock();
-        let needed = entries
-            .pins
-            .iter()
-            .map(|pin| pin.2)
-            .fold(entries.floor, Lsn::min);
+        let needed = entries.pins.iter().map(|pin| pin.2).fold(entries.floor, Lsn::min);
         let ends = *entries.firsts.get(1)?;
         (ends <= needed).then(|| entries.firsts.remove(0))
     }
 
     /// Everyone who holds a lease, and from where on.
     pub(crate) fn pins(&self) -> Vec<(String, Lsn)> {
-        self.0
-            .lock()
-            .pins
-            .iter()
-            .map(|(_, name, lsn)| (name.clone(), *lsn))
-            .collect()
+        self.0.lock().pins.iter().map(|(_, name, lsn)| (name.clone(), *lsn)).collect()
     }
 
     /// A lease on everything from `lsn` on; `None` if that is already trimmed.
@@ -94,11 +79,7 @@ impl Catalog {
         let id = entries.next_pin;
         entries.next_pin += 1;
         entries.pins.push((id, name.to_owned(), lsn));
-        Some(Pin {
-            catalog: self.clone(),
-            id,
-            lsn,
-        })
+        Some(Pin { catalog: self.clone(), id, lsn })
     }
 }
 
@@ -160,13 +141,7 @@ mod tests {
         assert_eq!(catalog.retire_oldest(), None);
         pin.advance(Lsn(100));
         pin.advance(Lsn(0));
-        assert_eq!(
-            catalog.pins(),
-            [
-                ("backup".to_owned(), Lsn(100)),
-                ("replica".to_owned(), Lsn(150))
-            ]
-        );
+        assert_eq!(catalog.pins(), [("backup".to_owned(), Lsn(100)), ("replica".to_owned(), Lsn(150))]);
         assert_eq!(catalog.retire_oldest(), Some(Lsn(0)));
         assert_eq!(catalog.retire_oldest(), None);
         drop((pin, other));

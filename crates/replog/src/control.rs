@@ -63,10 +63,7 @@ impl Mark {
             2 => State::Closed,
             _ => return None,
         };
-        good.then(|| Mark {
-            state,
-            synced: Lsn(u64_at(bytes, 16)),
-        })
+        good.then(|| Mark { state, synced: Lsn(u64_at(bytes, 16)) })
     }
 }
 
@@ -87,29 +84,18 @@ impl Control {
     pub(crate) fn replace(disk: &dyn Disk, dir: &Path, mark: Mark) -> Result<Control, Fault> {
         let path = dir.join(NAME);
         let draft = path.with_extension(DRAFT);
-        let file = disk
-            .create(&draft)
-            .map_err(|e| fault(&draft, 0, "create", e))?;
+        let file = disk.create(&draft).map_err(|e| fault(&draft, 0, "create", e))?;
         write_all(&*file, &draft, &mark.encode(), 0)?;
         file.sync().map_err(|e| fault(&draft, 0, "sync", e))?;
-        disk.rename(&draft, &path)
-            .map_err(|e| fault(&draft, 0, "rename", e))?;
-        disk.sync_dir(dir)
-            .map_err(|e| fault(dir, 0, "sync the folder", e))?;
+        disk.rename(&draft, &path).map_err(|e| fault(&draft, 0, "rename", e))?;
+        disk.sync_dir(dir).map_err(|e| fault(dir, 0, "sync the folder", e))?;
         Ok(Control(file))
     }
 
     /// Notes that a running log is synced below `synced`. The note is true from now on, so it may become durable at any
     /// time or never, and a failure to write it is no failure of the log.
     pub(crate) fn note(&self, synced: Lsn) {
-        let _ = self.0.write_at(
-            &Mark {
-                state: State::Running,
-                synced,
-            }
-            .encode(),
-            0,
-        );
+        let _ = self.0.write_at(&Mark { state: State::Running, synced }.encode(), 0);
     }
 }
 
@@ -119,28 +105,17 @@ mod tests {
 
     #[test]
     fn golden_bytes() {
-        let mark = Mark {
-            state: State::Closed,
-            synced: Lsn(0x0102),
-        };
-        let golden = [
-            b"HAYCTL\0\0".as_slice(),
-            &[1, 0, 2, 0, 0, 0, 0, 0],
-            &[2, 1, 0, 0, 0, 0, 0, 0],
-            &[0x13, 0x3e, 0xcc, 0x58],
-        ]
-        .concat();
+        let mark = Mark { state: State::Closed, synced: Lsn(0x0102) };
+        let golden =
+            [b"HAYCTL\0\0".as_slice(), &[1, 0, 2, 0, 0, 0, 0, 0], &[2, 1, 0, 0, 0, 0, 0, 0], &[0x13, 0x3e, 0xcc, 0x58]]
+                .concat();
         assert_eq!(mark.encode().as_slice(), golden);
         assert_eq!(Mark::decode(&mark.encode()), Some(mark));
     }
 
     #[test]
     fn a_changed_byte_makes_it_unreadable() {
-        let bytes = Mark {
-            state: State::Running,
-            synced: Lsn(99),
-        }
-        .encode();
+        let bytes = Mark { state: State::Running, synced: Lsn(99) }.encode();
         for at in 0..SIZE {
             let mut flipped = bytes;
             flipped[at] ^= 1;

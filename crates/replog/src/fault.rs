@@ -25,17 +25,8 @@ pub struct Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Fault {
-            path,
-            offset,
-            doing,
-            source,
-        } = self;
-        write!(
-            f,
-            "Cannot {doing} {} at byte {offset}: {source}.",
-            path.display()
-        )
+        let Fault { path, offset, doing, source } = self;
+        write!(f, "Cannot {doing} {} at byte {offset}: {source}.", path.display())
     }
 }
 
@@ -60,17 +51,8 @@ pub struct Damage {
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Damage {
-            path,
-            offset,
-            lsn,
-            what,
-        } = self;
-        write!(
-            f,
-            "The log is damaged in {} at byte {offset} (LSN {lsn}): {what}.",
-            path.display()
-        )
+        let Damage { path, offset, lsn, what } = self;
+        write!(f, "The log is damaged in {} at byte {offset} (LSN {lsn}): {what}.", path.display())
     }
 }
 
@@ -193,57 +175,22 @@ impl fmt::Display for OpenError {
         match self {
             OpenError::Disk(fault) => fault.fmt(f),
             OpenError::Header { path, offset, what } => {
-                write!(
-                    f,
-                    "The header of {} is damaged at byte {offset}: {what}.",
-                    path.display()
-                )
+                write!(f, "The header of {} is damaged at byte {offset}: {what}.", path.display())
             }
-            OpenError::Version {
-                path,
-                offset,
-                found,
-            } => {
+            OpenError::Version { path, offset, found } => {
                 let version = crate::segment::VERSION;
                 let path = path.display();
-                write!(
-                    f,
-                    "{path} has format version {found} at byte {offset}; this build reads version {version}."
-                )
+                write!(f, "{path} has format version {found} at byte {offset}; this build reads version {version}.")
             }
-            OpenError::Gap {
-                path,
-                offset,
-                ends,
-                next,
-            } => {
+            OpenError::Gap { path, offset, ends, next } => {
                 let path = path.display();
-                write!(
-                    f,
-                    "{path} ends at byte {offset} (LSN {ends}), but the next segment begins at LSN {next}."
-                )
+                write!(f, "{path} ends at byte {offset} (LSN {ends}), but the next segment begins at LSN {next}.")
             }
-            OpenError::Lost {
-                dir,
-                start: Some(start),
-                needed,
-            } => {
-                write!(
-                    f,
-                    "The log in {} begins at LSN {start}, but is needed from LSN {needed}.",
-                    dir.display()
-                )
+            OpenError::Lost { dir, start: Some(start), needed } => {
+                write!(f, "The log in {} begins at LSN {start}, but is needed from LSN {needed}.", dir.display())
             }
-            OpenError::Lost {
-                dir,
-                start: None,
-                needed,
-            } => {
-                write!(
-                    f,
-                    "The log in {} is gone, but is needed from LSN {needed}.",
-                    dir.display()
-                )
+            OpenError::Lost { dir, start: None, needed } => {
+                write!(f, "The log in {} is gone, but is needed from LSN {needed}.", dir.display())
             }
         }
     }
@@ -292,20 +239,12 @@ impl fmt::Display for AppendError {
         match self {
             AppendError::ReadOnly => f.write_str("The log is damaged and takes no more frames."),
             AppendError::Closed => f.write_str("The log is closed."),
-            AppendError::Failed => {
-                f.write_str("The log takes no more frames since its disk failed.")
-            }
+            AppendError::Failed => f.write_str("The log takes no more frames since its disk failed."),
             AppendError::TooLarge { payload } => {
-                write!(
-                    f,
-                    "A payload of {payload} bytes exceeds the largest frame, {MAX_FRAME} bytes."
-                )
+                write!(f, "A payload of {payload} bytes exceeds the largest frame, {MAX_FRAME} bytes.")
             }
             AppendError::Position { at, end } => {
-                write!(
-                    f,
-                    "Frames for LSN {at} cannot be appended to a log that ends at LSN {end}."
-                )
+                write!(f, "Frames for LSN {at} cannot be appended to a log that ends at LSN {end}.")
             }
             AppendError::Frame { lsn, what } => {
                 write!(f, "The frame for LSN {lsn} is refused: {what}.")
@@ -345,10 +284,7 @@ impl fmt::Display for ReadError {
             ReadError::Disk(fault) => fault.fmt(f),
             ReadError::Damage(damage) => damage.fmt(f),
             ReadError::Trimmed { lsn, start } => {
-                write!(
-                    f,
-                    "LSN {lsn} is no longer in the log, which begins at LSN {start}."
-                )
+                write!(f, "LSN {lsn} is no longer in the log, which begins at LSN {start}.")
             }
             ReadError::Beyond { lsn, end } => {
                 write!(f, "LSN {lsn} is above the end of the log, LSN {end}.")

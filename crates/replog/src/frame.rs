@@ -57,10 +57,7 @@ impl<'a> Frame<'a> {
     pub fn decode(bytes: &'a [u8], lsn: Lsn) -> Result<Frame<'a>, Flaw> {
         let len = frame_len(bytes)?;
         if bytes.len() < len {
-            return Err(Flaw::Short {
-                need: len as u64,
-                have: bytes.len() as u64,
-            });
+            return Err(Flaw::Short { need: len as u64, have: bytes.len() as u64 });
         }
         let (head, payload) = bytes[..len].split_at(HEADER);
         if u32_at(head, 4) != seal(head, lsn, crc32c::crc32c(payload)) {
@@ -74,13 +71,7 @@ impl<'a> Frame<'a> {
         if head[9..12] != [0; 3] {
             return Err(Flaw::Reserved);
         }
-        let frame = Frame {
-            lsn,
-            kind,
-            time_ms: u64_at(head, 12),
-            synced: Lsn(u64_at(head, 20)),
-            payload,
-        };
+        let frame = Frame { lsn, kind, time_ms: u64_at(head, 12), synced: Lsn(u64_at(head, 20)), payload };
         if frame.synced > lsn {
             return Err(Flaw::Mark);
         }
@@ -104,11 +95,7 @@ impl<'a> Frame<'a> {
             Kind::Epoch => {
                 let (epoch, id) = self.payload.split_first_chunk()?;
                 let id = ReplId(*id.first_chunk()?);
-                Some(Era {
-                    epoch: Epoch(u64::from_le_bytes(*epoch)),
-                    id,
-                    first: self.lsn,
-                })
+                Some(Era { epoch: Epoch(u64::from_le_bytes(*epoch)), id, first: self.lsn })
             }
         }
     }
@@ -120,18 +107,11 @@ impl<'a> Frame<'a> {
 /// `Short` if `bytes` do not hold a whole header, `Length` if the frame would exceed [`MAX_FRAME`].
 pub fn frame_len(bytes: &[u8]) -> Result<usize, Flaw> {
     if bytes.len() < HEADER {
-        return Err(Flaw::Short {
-            need: HEADER as u64,
-            have: bytes.len() as u64,
-        });
+        return Err(Flaw::Short { need: HEADER as u64, have: bytes.len() as u64 });
     }
     let len = u32_at(bytes, 0);
     let whole = HEADER + len as usize;
-    if whole > MAX_FRAME {
-        Err(Flaw::Length(len))
-    } else {
-        Ok(whole)
-    }
+    if whole > MAX_FRAME { Err(Flaw::Length(len)) } else { Ok(whole) }
 }
 
 /// How many bytes at the beginning of `bytes` are whole frames; what is behind them has not arrived yet.
@@ -165,8 +145,7 @@ pub(crate) fn header(
     payload_crc: u32,
 ) -> [u8; HEADER] {
     let mut head = [0; HEADER];
-    let len =
-        u32::try_from(payload_len).unwrap_or_else(|_| unreachable!("the caller checked MAX_FRAME"));
+    let len = u32::try_from(payload_len).unwrap_or_else(|_| unreachable!("the caller checked MAX_FRAME"));
     head[0..4].copy_from_slice(&len.to_le_bytes());
     head[8] = kind as u8;
     head[12..20].copy_from_slice(&time_ms.to_le_bytes());
@@ -207,15 +186,7 @@ mod tests {
     use super::*;
 
     fn frame(lsn: u64, kind: Kind, payload: &[u8]) -> Vec<u8> {
-        let mut bytes = header(
-            Lsn(lsn),
-            kind,
-            0x0102_0304,
-            Lsn(7),
-            payload.len(),
-            crc32c::crc32c(payload),
-        )
-        .to_vec();
+        let mut bytes = header(Lsn(lsn), kind, 0x0102_0304, Lsn(7), payload.len(), crc32c::crc32c(payload)).to_vec();
         bytes.extend_from_slice(payload);
         bytes
     }
@@ -250,24 +221,14 @@ mod tests {
         let bytes = frame(1000, Kind::Epoch, &payload);
         assert_eq!(bytes, golden);
         let era = Frame::decode(&bytes, Lsn(1000)).unwrap().era();
-        assert_eq!(
-            era,
-            Some(Era {
-                epoch: Epoch(9),
-                id: ReplId([0xaa; 20]),
-                first: Lsn(1000)
-            })
-        );
+        assert_eq!(era, Some(Era { epoch: Epoch(9), id: ReplId([0xaa; 20]), first: Lsn(1000) }));
     }
 
     #[test]
     fn a_frame_is_good_only_where_it_was_written() {
         let bytes = frame(1000, Kind::Ops, b"abc");
         let decoded = Frame::decode(&bytes, Lsn(1000)).unwrap();
-        assert_eq!(
-            (decoded.time_ms, decoded.synced, decoded.payload),
-            (0x0102_0304, Lsn(7), b"abc".as_slice())
-        );
+        assert_eq!((decoded.time_ms, decoded.synced, decoded.payload), (0x0102_0304, Lsn(7), b"abc".as_slice()));
         assert_eq!(decoded.end(), Lsn(1031));
         assert_eq!(Frame::decode(&bytes, Lsn(1001)), Err(Flaw::Checksum));
     }
@@ -298,10 +259,7 @@ mod tests {
             resealed(&|bytes| bytes[21] = 200, Kind::Ops),
             resealed(&|_| {}, Kind::Epoch),
         ];
-        assert_eq!(
-            flaws,
-            [Flaw::Kind(9), Flaw::Reserved, Flaw::Mark, Flaw::Epoch]
-        );
+        assert_eq!(flaws, [Flaw::Kind(9), Flaw::Reserved, Flaw::Mark, Flaw::Epoch]);
         assert!(flaws.iter().all(|flaw| !flaw.can_be_torn()));
     }
 

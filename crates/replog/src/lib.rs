@@ -36,9 +36,7 @@ pub use disk::{Disk, DiskFile, OsDisk};
 pub use fault::{AppendError, Damage, Fault, Flaw, OpenError, ReadError};
 pub use frame::{Frame, HEADER, Kind, MAX_FRAME, frame_len, whole_frames};
 pub use log::{Health, Log, SegmentInfo, WriteOutcome};
-pub use options::{
-    BUFFER_BYTES, Background, FatalHook, FsyncPolicy, LogOptions, Origin, SEGMENT_BYTES,
-};
+pub use options::{BUFFER_BYTES, Background, FatalHook, FsyncPolicy, LogOptions, Origin, SEGMENT_BYTES};
 pub use reader::{RawFrames, Reader};
 pub use recover::{Recovered, TornTail};
 pub use segment::SEGMENT_HEADER;

@@ -42,13 +42,7 @@ impl Log {
             Background::Threads if recovered.damage.is_none() => Threads::start(&shared)?,
             Background::Threads | Background::Manual => Threads::none(),
         };
-        Ok((
-            Log {
-                shared,
-                threads: Mutex::new(threads),
-            },
-            recovered,
-        ))
+        Ok((Log { shared, threads: Mutex::new(threads) }, recovered))
     }
 
     /// Appends a frame of operations. It takes the time `now_ms`, or that of the frame before if that is later.
@@ -69,12 +63,7 @@ impl Log {
     ///
     /// # Errors
     /// As [`Log::append`]; `Frame` if the era does not continue the lineage.
-    pub fn append_epoch(
-        &self,
-        now_ms: u64,
-        epoch: Epoch,
-        id: ReplId,
-    ) -> Result<Appended, AppendError> {
+    pub fn append_epoch(&self, now_ms: u64, epoch: Epoch, id: ReplId) -> Result<Appended, AppendError> {
         let synced = self.shared.synced.get();
         let mut tail = self.shared.tail.lock();
         let appended = tail.append_epoch(now_ms, synced, epoch, id)?;
@@ -233,11 +222,9 @@ impl Log {
         let mut removed = 0;
         while let Some(first) = self.shared.catalog.retire_oldest() {
             let path = segment::path(dir, first);
-            disk.remove(&path)
-                .map_err(|e| fault(&path, 0, "remove", e))?;
+            disk.remove(&path).map_err(|e| fault(&path, 0, "remove", e))?;
             // One by one: if a crash undid only some removals, a gap would be left.
-            disk.sync_dir(dir)
-                .map_err(|e| fault(dir, 0, "sync the folder", e))?;
+            disk.sync_dir(dir).map_err(|e| fault(dir, 0, "sync the folder", e))?;
             removed += 1;
         }
         Ok(removed)
@@ -252,11 +239,7 @@ impl Log {
         let ends = firsts.iter().skip(1).copied().chain([written]);
         let info = |(&first, end): (&Lsn, Lsn)| {
             let path = segment::path(&self.shared.options.dir, first);
-            SegmentInfo {
-                path,
-                first,
-                end: end.max(first),
-            }
+            SegmentInfo { path, first, end: end.max(first) }
         };
         firsts.iter().zip(ends).map(info).collect()
     }
@@ -306,17 +289,9 @@ impl Log {
                 Health::NoSpace => std::io::ErrorKind::StorageFull,
                 Health::Ok | Health::Failed => std::io::ErrorKind::Other,
             };
-            return Err(fault(
-                &options.dir,
-                0,
-                "write the last frames to",
-                why.into(),
-            ));
+            return Err(fault(&options.dir, 0, "write the last frames to", why.into()));
         }
-        let mark = control::Mark {
-            state: control::State::Closed,
-            synced: self.synced(),
-        };
+        let mark = control::Mark { state: control::State::Closed, synced: self.synced() };
         Control::replace(&*options.disk, &options.dir, mark).map(drop)
     }
 }
@@ -444,18 +419,12 @@ impl Shared {
         self.want.fetch_max(lsn.0, Ordering::AcqRel);
         // Pairs with the fence after unlocking the writer.
         fence(Ordering::SeqCst);
-        if who == Who::Worker
-            && (self.syncing.load(Ordering::Acquire) || self.slow.load(Ordering::Relaxed))
-        {
+        if who == Who::Worker && (self.syncing.load(Ordering::Acquire) || self.slow.load(Ordering::Relaxed)) {
             self.writer_bell.ring();
         } else if who == Who::Thread || self.health() == Health::Ok {
             self.write_wanted(who);
         }
-        if self.written.get() >= lsn {
-            WriteOutcome::Written
-        } else {
-            WriteOutcome::Pending
-        }
+        if self.written.get() >= lsn { WriteOutcome::Written } else { WriteOutcome::Pending }
     }
 
     fn request_sync(&self, lsn: Lsn) {
@@ -497,11 +466,7 @@ impl Shared {
     /// There is no space: the writer thread takes over.
     pub(crate) fn no_space(&self) {
         let (ok, full) = (Health::Ok as u8, Health::NoSpace as u8);
-        if self
-            .health
-            .compare_exchange(ok, full, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
-        {
+        if self.health.compare_exchange(ok, full, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             self.writer_bell.ring();
         }
     }
@@ -509,11 +474,7 @@ impl Shared {
     /// A batch went out whole: if there was no space, there is now, and the syncer may have been asked meanwhile.
     pub(crate) fn has_space(&self) {
         let (ok, full) = (Health::Ok as u8, Health::NoSpace as u8);
-        if self
-            .health
-            .compare_exchange(full, ok, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
-        {
+        if self.health.compare_exchange(full, ok, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             self.syncer_bell.ring();
         }
     }

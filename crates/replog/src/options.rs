@@ -59,9 +59,7 @@ impl LogOptions {
             background: Background::Threads,
             disk: Arc::new(OsDisk),
             fatal: Arc::new(|fault| {
-                eprintln!(
-                    "The log can no longer know what is on disk, so the process ends. {fault}"
-                );
+                eprintln!("The log can no longer know what is on disk, so the process ends. {fault}");
                 std::process::abort()
             }),
         }

@@ -41,12 +41,7 @@ impl Reader {
         if from > end {
             return Err(ReadError::Beyond { lsn: from, end });
         }
-        Ok(Reader {
-            shared,
-            position: from,
-            scan: None,
-            limit: from,
-        })
+        Ok(Reader { shared, position: from, scan: None, limit: from })
     }
 
     /// The LSN of the next frame.
@@ -122,11 +117,7 @@ impl Reader {
             return Err(self.trimmed());
         };
         let limit = next.map_or(written, |next| next.min(written));
-        if self
-            .scan
-            .as_ref()
-            .is_none_or(|scan| scan.segment().first != first)
-        {
+        if self.scan.as_ref().is_none_or(|scan| scan.segment().first != first) {
             let (disk, dir) = (&*self.shared.options.disk, &self.shared.options.dir);
             let segment = Segment::open(disk, dir, first).map_err(|fault| self.gone(fault))?;
             let time_ms = self.scan.as_ref().map_or(0, Scan::time_ms);
@@ -138,20 +129,12 @@ impl Reader {
 
     /// A file that is not there was trimmed after we asked for it.
     fn gone(&self, fault: Fault) -> ReadError {
-        let trimmed = fault.source.kind() == io::ErrorKind::NotFound
-            && self.position < self.shared.catalog.start();
-        if trimmed {
-            self.trimmed()
-        } else {
-            ReadError::Disk(fault)
-        }
+        let trimmed = fault.source.kind() == io::ErrorKind::NotFound && self.position < self.shared.catalog.start();
+        if trimmed { self.trimmed() } else { ReadError::Disk(fault) }
     }
 
     fn trimmed(&self) -> ReadError {
-        ReadError::Trimmed {
-            lsn: self.position,
-            start: self.shared.catalog.start(),
-        }
+        ReadError::Trimmed { lsn: self.position, start: self.shared.catalog.start() }
     }
 }
 

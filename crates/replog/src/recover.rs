@@ -24,9 +24,7 @@ use crate::frame::{Frame, HEADER, frame_len, u64_at};
 use crate::log::Shared;
 use crate::options::LogOptions;
 use crate::scan::{Scan, Stop};
-use crate::segment::{
-    self, DRAFT, Header, Marks, SEGMENT_HEADER, Segment, fault, read_full, write_all,
-};
+use crate::segment::{self, DRAFT, Header, Marks, SEGMENT_HEADER, Segment, fault, read_full, write_all};
 use crate::tail::Tail;
 use crate::writer::Writer;
 
@@ -77,8 +75,7 @@ pub struct TornTail {
 /// Opens or begins the log.
 pub(crate) fn open(options: LogOptions) -> Result<(Shared, Recovered), OpenError> {
     let LogOptions { disk, dir, .. } = &options;
-    disk.create_dir(dir)
-        .map_err(|e| fault(dir, 0, "make the folder", e))?;
+    disk.create_dir(dir).map_err(|e| fault(dir, 0, "make the folder", e))?;
     let firsts = list(&options)?;
     let mark = Control::read(&**disk, dir);
     let Some((&start, &last)) = firsts.first().zip(firsts.last()) else {
@@ -87,11 +84,7 @@ pub(crate) fn open(options: LogOptions) -> Result<(Shared, Recovered), OpenError
     if let Some(needed) = options.replay_from
         && needed < start
     {
-        return Err(OpenError::Lost {
-            dir: dir.clone(),
-            start: Some(start),
-            needed,
-        });
+        return Err(OpenError::Lost { dir: dir.clone(), start: Some(start), needed });
     }
     let (segment, header) = check_headers(&options, &firsts)?;
     let scanned = scan(&options, &firsts, mark, segment)?;
@@ -103,21 +96,11 @@ pub(crate) fn open(options: LogOptions) -> Result<(Shared, Recovered), OpenError
         tail.shut(AppendError::ReadOnly);
         None
     } else {
-        let running = Mark {
-            state: control::State::Running,
-            synced: end,
-        };
+        let running = Mark { state: control::State::Running, synced: end };
         Some(Control::replace(&**disk, dir, running)?)
     };
     let (writer, catalog) = (Writer::new(segment, end), Catalog::new(firsts));
-    let shared = Shared::new(
-        options,
-        tail,
-        writer,
-        catalog,
-        control,
-        recovered.damage.clone(),
-    );
+    let shared = Shared::new(options, tail, writer, catalog, control, recovered.damage.clone());
     Ok((shared, recovered))
 }
 
@@ -129,28 +112,10 @@ fn repair(
     header: &Header,
     scanned: Scanned,
 ) -> Result<(Segment, Recovered), OpenError> {
-    let Scanned {
-        last,
-        end,
-        time_ms,
-        lineage,
-        verdict,
-    } = scanned;
-    let closed = mark
-        == Some(Mark {
-            state: control::State::Closed,
-            synced: end,
-        });
+    let Scanned { last, end, time_ms, lineage, verdict } = scanned;
+    let closed = mark == Some(Mark { state: control::State::Closed, synced: end });
     let (clean, torn, damage) = (false, None, None);
-    let mut found = Recovered {
-        start,
-        end,
-        time_ms,
-        lineage,
-        clean,
-        torn,
-        damage,
-    };
+    let mut found = Recovered { start, end, time_ms, lineage, clean, torn, damage };
     let segment = match verdict {
         Verdict::Damaged(damage) => {
             found.damage = Some(damage);
@@ -174,49 +139,16 @@ fn begin(options: LogOptions, mark: Option<Mark>) -> Result<(Shared, Recovered),
     let origin = options.origin.clone();
     let needed = known_synced(&options, mark);
     if needed > origin.first {
-        return Err(OpenError::Lost {
-            dir: options.dir,
-            start: None,
-            needed,
-        });
+        return Err(OpenError::Lost { dir: options.dir, start: None, needed });
     }
     let (start, time_ms, lineage) = (origin.first, origin.time_ms, origin.lineage);
-    let header = Header {
-        first: start,
-        marks: Marks::Own,
-        time_ms,
-        lineage: lineage.clone(),
-    };
+    let header = Header { first: start, marks: Marks::Own, time_ms, lineage: lineage.clone() };
     let segment = Segment::create(&*options.disk, &options.dir, &header)?;
-    let running = Mark {
-        state: control::State::Running,
-        synced: start,
-    };
+    let running = Mark { state: control::State::Running, synced: start };
     let control = Some(Control::replace(&*options.disk, &options.dir, running)?);
-    let tail = Tail::new(
-        &header,
-        start,
-        time_ms,
-        lineage.clone(),
-        options.segment_bytes,
-    );
-    let recovered = Recovered {
-        start,
-        end: start,
-        time_ms,
-        lineage,
-        clean: true,
-        torn: None,
-        damage: None,
-    };
-    let shared = Shared::new(
-        options,
-        tail,
-        Writer::new(segment, start),
-        Catalog::new(vec![start]),
-        control,
-        None,
-    );
+    let tail = Tail::new(&header, start, time_ms, lineage.clone(), options.segment_bytes);
+    let recovered = Recovered { start, end: start, time_ms, lineage, clean: true, torn: None, damage: None };
+    let shared = Shared::new(options, tail, Writer::new(segment, start), Catalog::new(vec![start]), control, None);
     Ok((shared, recovered))
 }
 
@@ -229,20 +161,14 @@ fn known_synced(options: &LogOptions, mark: Option<Mark>) -> Lsn {
 /// The first LSNs of the segments, in order. Removes files that were never finished.
 fn list(options: &LogOptions) -> Result<Vec<Lsn>, Fault> {
     let LogOptions { disk, dir, .. } = options;
-    let names = disk
-        .list(dir)
-        .map_err(|e| fault(dir, 0, "list the folder", e))?;
+    let names = disk.list(dir).map_err(|e| fault(dir, 0, "list the folder", e))?;
     for name in &names {
         let path = dir.join(name);
         if path.extension().is_some_and(|extension| extension == DRAFT) {
-            disk.remove(&path)
-                .map_err(|e| fault(&path, 0, "remove", e))?;
+            disk.remove(&path).map_err(|e| fault(&path, 0, "remove", e))?;
         }
     }
-    let mut firsts: Vec<Lsn> = names
-        .iter()
-        .filter_map(|name| segment::parse_name(name))
-        .collect();
+    let mut firsts: Vec<Lsn> = names.iter().filter_map(|name| segment::parse_name(name)).collect();
     firsts.sort_unstable();
     Ok(firsts)
 }
@@ -257,12 +183,7 @@ fn check_headers(options: &LogOptions, firsts: &[Lsn]) -> Result<(Segment, Heade
             let ends = before.end()?;
             if ends != first {
                 let offset = SEGMENT_HEADER as u64 + (ends - before.first);
-                return Err(OpenError::Gap {
-                    path: before.path,
-                    offset,
-                    ends,
-                    next: first,
-                });
+                return Err(OpenError::Gap { path: before.path, offset, ends, next: first });
             }
         }
         last = Some((segment, header));
@@ -286,16 +207,9 @@ enum Verdict {
 }
 
 /// Verifies the frames from `replay_from`, or from the beginning of the last segment if that is earlier.
-fn scan(
-    options: &LogOptions,
-    firsts: &[Lsn],
-    mark: Option<Mark>,
-    last: Segment,
-) -> Result<Scanned, OpenError> {
+fn scan(options: &LogOptions, firsts: &[Lsn], mark: Option<Mark>, last: Segment) -> Result<Scanned, OpenError> {
     let known = known_synced(options, mark);
-    let from = options
-        .replay_from
-        .map_or(last.first, |from| from.min(last.first));
+    let from = options.replay_from.map_or(last.first, |from| from.min(last.first));
     let skipped = firsts.partition_point(|&first| first <= from) - 1;
     for (&first, &next) in firsts[skipped..].iter().zip(&firsts[skipped + 1..]) {
         let segment = Segment::open(&*options.disk, &options.dir, first)?;
@@ -314,11 +228,7 @@ fn scan(
             let was_synced = !damage.what.can_be_torn()
                 || known > damage.lsn
                 || (header.marks == Marks::Own && mark_after(&last, damage.lsn, file_end)?);
-            if was_synced {
-                Verdict::Damaged(damage)
-            } else {
-                Verdict::Torn(damage.what)
-            }
+            if was_synced { Verdict::Damaged(damage) } else { Verdict::Torn(damage.what) }
         }
     };
     Ok(pass.finish(last, verdict))
@@ -332,10 +242,7 @@ struct SegmentPass {
 
 impl SegmentPass {
     fn new(segment: Segment, header: &Header, from: Lsn) -> SegmentPass {
-        SegmentPass {
-            scan: Scan::new(segment, from, header.time_ms),
-            lineage: header.lineage.clone(),
-        }
+        SegmentPass { scan: Scan::new(segment, from, header.time_ms), lineage: header.lineage.clone() }
     }
 
     /// Reads on to `limit`, or to the first wrong frame.
@@ -366,13 +273,7 @@ impl SegmentPass {
             Verdict::Damaged(damage) => damage.lsn,
             Verdict::Whole | Verdict::Torn(_) => self.scan.position(),
         };
-        Scanned {
-            last,
-            end,
-            time_ms: self.scan.time_ms(),
-            lineage: self.lineage,
-            verdict,
-        }
+        Scanned { last, end, time_ms: self.scan.time_ms(), lineage: self.lineage, verdict }
     }
 }
 
@@ -383,8 +284,7 @@ fn mark_after(segment: &Segment, wrong: Lsn, end: Lsn) -> Result<bool, Fault> {
     for at in 1..rest.len().saturating_sub(HEADER - 1) {
         let (bytes, lsn) = (&rest[at..], wrong + at as u64);
         let mark = Lsn(u64_at(bytes, 20));
-        let plausible =
-            mark > wrong && mark <= lsn && frame_len(bytes).is_ok_and(|len| len <= bytes.len());
+        let plausible = mark > wrong && mark <= lsn && frame_len(bytes).is_ok_and(|len| len <= bytes.len());
         if !plausible {
             continue;
         }
@@ -403,75 +303,37 @@ fn mark_after(segment: &Segment, wrong: Lsn, end: Lsn) -> Result<bool, Fault> {
 fn read_range(segment: &Segment, from: Lsn, end: Lsn) -> Result<Vec<u8>, Fault> {
     let len = usize::try_from(end - from).unwrap_or_else(|_| unreachable!("64-bit only"));
     let mut bytes = vec![0; len];
-    let got = read_full(
-        &*segment.file,
-        &segment.path,
-        &mut bytes,
-        segment.offset(from),
-    )?;
+    let got = read_full(&*segment.file, &segment.path, &mut bytes, segment.offset(from))?;
     bytes.truncate(got);
     Ok(bytes)
 }
 
 /// Puts what is about to be cut off into the quarantine, durably.
-fn save_tail(
-    options: &LogOptions,
-    segment: &Segment,
-    from: Lsn,
-    what: Flaw,
-) -> Result<TornTail, Fault> {
-    let LogOptions {
-        disk, quarantine, ..
-    } = options;
+fn save_tail(options: &LogOptions, segment: &Segment, from: Lsn, what: Flaw) -> Result<TornTail, Fault> {
+    let LogOptions { disk, quarantine, .. } = options;
     let bytes = read_range(segment, from, segment.end()?)?;
-    disk.create_dir(quarantine)
-        .map_err(|e| fault(quarantine, 0, "make the folder", e))?;
-    let taken = disk
-        .list(quarantine)
-        .map_err(|e| fault(quarantine, 0, "list the folder", e))?;
+    disk.create_dir(quarantine).map_err(|e| fault(quarantine, 0, "make the folder", e))?;
+    let taken = disk.list(quarantine).map_err(|e| fault(quarantine, 0, "list the folder", e))?;
     let names = (0..MAX_TAILS).map(|n| format!("{from:020}-{n}.tail"));
     let Some(name) = names.into_iter().find(|name| !taken.contains(name)) else {
         let full = std::io::ErrorKind::QuotaExceeded.into();
-        return Err(fault(
-            quarantine,
-            0,
-            "keep one more tail of this position in",
-            full,
-        ));
+        return Err(fault(quarantine, 0, "keep one more tail of this position in", full));
     };
     let saved_to = quarantine.join(name);
-    let file = disk
-        .create(&saved_to)
-        .map_err(|e| fault(&saved_to, 0, "create", e))?;
+    let file = disk.create(&saved_to).map_err(|e| fault(&saved_to, 0, "create", e))?;
     write_all(&*file, &saved_to, &bytes, 0)?;
     file.sync().map_err(|e| fault(&saved_to, 0, "sync", e))?;
-    disk.sync_dir(quarantine)
-        .map_err(|e| fault(quarantine, 0, "sync the folder", e))?;
+    disk.sync_dir(quarantine).map_err(|e| fault(quarantine, 0, "sync the folder", e))?;
     if let Some(parent) = quarantine.parent() {
-        disk.sync_dir(parent)
-            .map_err(|e| fault(parent, 0, "sync the folder", e))?;
+        disk.sync_dir(parent).map_err(|e| fault(parent, 0, "sync the folder", e))?;
     }
     let (path, offset) = (segment.path.clone(), segment.offset(from));
-    Ok(TornTail {
-        path,
-        offset,
-        lsn: from,
-        bytes: bytes.len() as u64,
-        what,
-        saved_to,
-    })
+    Ok(TornTail { path, offset, lsn: from, bytes: bytes.len() as u64, what, saved_to })
 }
 
 /// Replaces the segment by a durable copy of its frames below `end`.
-fn rewrite(
-    options: &LogOptions,
-    old: &Segment,
-    header: &Header,
-    end: Lsn,
-) -> Result<Segment, Fault> {
-    Segment::create_filled(&*options.disk, &options.dir, header, |new, path| {
-        copy_frames(old, end, new, path)
-    })
+fn rewrite(options: &LogOptions, old: &Segment, header: &Header, end: Lsn) -> Result<Segment, Fault> {
+    Segment::create_filled(&*options.disk, &options.dir, header, |new, path| copy_frames(old, end, new, path))
 }
 
 fn copy_frames(old: &Segment, end: Lsn, new: &dyn DiskFile, path: &Path) -> Result<(), Fault> {
@@ -479,11 +341,7 @@ fn copy_frames(old: &Segment, end: Lsn, new: &dyn DiskFile, path: &Path) -> Resu
     while at < end {
         let upto = end.min(at + COPY_CHUNK as u64);
         let bytes = read_range(old, at, upto)?;
-        assert_eq!(
-            bytes.len() as u64,
-            upto - at,
-            "the frames were read a moment ago"
-        );
+        assert_eq!(bytes.len() as u64, upto - at, "the frames were read a moment ago");
         write_all(new, path, &bytes, old.offset(at))?;
         at = upto;
     }

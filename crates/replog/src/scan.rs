@@ -46,13 +46,7 @@ struct Step {
 impl Scan {
     /// Begins at the frame boundary `position` of `segment`; no frame from there on may be older than `time_ms`.
     pub(crate) fn new(segment: Segment, position: Lsn, time_ms: u64) -> Scan {
-        Scan {
-            segment,
-            position,
-            time_ms,
-            buffer: Vec::new(),
-            ahead: 0..0,
-        }
+        Scan { segment, position, time_ms, buffer: Vec::new(), ahead: 0..0 }
     }
 
     /// The position of the next frame.
@@ -73,42 +67,20 @@ impl Scan {
     /// The damage of a frame at the scan's position.
     pub(crate) fn damage(&self, what: Flaw) -> Damage {
         let path = self.segment.path.clone();
-        Damage {
-            path,
-            offset: self.segment.offset(self.position),
-            lsn: self.position,
-            what,
-        }
+        Damage { path, offset: self.segment.offset(self.position), lsn: self.position, what }
     }
 
     /// The next frame; `None` at `limit`, a frame boundary beyond which nothing may be read yet.
     pub(crate) fn next(&mut self, limit: Lsn) -> Result<Option<Frame<'_>>, Stop> {
-        let Some(Step {
-            lsn,
-            kind,
-            time_ms,
-            synced,
-            payload,
-        }) = self.step(limit)?
-        else {
+        let Some(Step { lsn, kind, time_ms, synced, payload }) = self.step(limit)? else {
             return Ok(None);
         };
-        Ok(Some(Frame {
-            lsn,
-            kind,
-            time_ms,
-            synced,
-            payload: &self.buffer[payload],
-        }))
+        Ok(Some(Frame { lsn, kind, time_ms, synced, payload: &self.buffer[payload] }))
     }
 
     /// The bytes of the next frames and where they begin: one frame at least, more while they fit into `max` bytes and
     /// are in the buffer anyway.
-    pub(crate) fn next_run(
-        &mut self,
-        limit: Lsn,
-        max: usize,
-    ) -> Result<Option<(Lsn, &[u8])>, Stop> {
+    pub(crate) fn next_run(&mut self, limit: Lsn, max: usize) -> Result<Option<(Lsn, &[u8])>, Stop> {
         self.fill(max.min(CHUNK), limit)?;
         let Some(first) = self.step(limit)? else {
             return Ok(None);
@@ -131,17 +103,11 @@ impl Scan {
             return Ok(None);
         }
         self.fill(HEADER, limit)?;
-        let whole = frame_len(&self.buffer[self.ahead.clone()])
-            .map_err(|flaw| Stop::Damage(self.damage(flaw)))?;
+        let whole = frame_len(&self.buffer[self.ahead.clone()]).map_err(|flaw| Stop::Damage(self.damage(flaw)))?;
         self.fill(whole, limit)?;
         let lsn = self.position;
         let frame = Frame::decode(&self.buffer[self.ahead.clone()], lsn);
-        let Frame {
-            kind,
-            time_ms,
-            synced,
-            ..
-        } = frame.map_err(|flaw| Stop::Damage(self.damage(flaw)))?;
+        let Frame { kind, time_ms, synced, .. } = frame.map_err(|flaw| Stop::Damage(self.damage(flaw)))?;
         if time_ms < self.time_ms {
             return Err(Stop::Damage(self.damage(Flaw::Time)));
         }
@@ -149,13 +115,7 @@ impl Scan {
         self.time_ms = time_ms;
         self.position += whole as u64;
         self.ahead.start += whole;
-        Ok(Some(Step {
-            lsn,
-            kind,
-            time_ms,
-            synced,
-            payload,
-        }))
+        Ok(Some(Step { lsn, kind, time_ms, synced, payload }))
     }
 
     /// Reads ahead until the buffer holds `need` bytes, or all there are below `limit`.
@@ -173,12 +133,7 @@ impl Scan {
         let room = size - self.ahead.end;
         let room = usize::try_from(limit.since(from)).map_or(room, |below| below.min(room));
         let target = &mut self.buffer[self.ahead.end..self.ahead.end + room];
-        self.ahead.end += read_full(
-            &*self.segment.file,
-            &self.segment.path,
-            target,
-            self.segment.offset(from),
-        )?;
+        self.ahead.end += read_full(&*self.segment.file, &self.segment.path, target, self.segment.offset(from))?;
         Ok(())
     }
 }

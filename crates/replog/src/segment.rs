@@ -76,13 +76,7 @@ impl Header {
 
     /// Reads the header at the beginning of the file `path`, whose name says that it begins at `named`.
     fn decode(bytes: &[u8], path: &Path, named: Lsn) -> Result<Header, OpenError> {
-        let damaged = |offset, what| {
-            Err(OpenError::Header {
-                path: path.to_owned(),
-                offset,
-                what,
-            })
-        };
+        let damaged = |offset, what| Err(OpenError::Header { path: path.to_owned(), offset, what });
         if bytes.len() < SEGMENT_HEADER {
             return damaged(bytes.len() as u64, "the file ends within its header");
         }
@@ -91,11 +85,7 @@ impl Header {
         }
         let version = u16::from_le_bytes([bytes[8], bytes[9]]);
         if version != VERSION {
-            return Err(OpenError::Version {
-                path: path.to_owned(),
-                offset: 8,
-                found: version,
-            });
+            return Err(OpenError::Version { path: path.to_owned(), offset: 8, found: version });
         }
         if u32_at(bytes, CRC) != crc32c::crc32c(&bytes[..CRC]) {
             return damaged(CRC as u64, "the checksum does not match");
@@ -116,12 +106,7 @@ impl Header {
         if first != named {
             return damaged(16, "the first LSN is not that of the file's name");
         }
-        Ok(Header {
-            first,
-            marks,
-            time_ms: u64_at(bytes, 24),
-            lineage,
-        })
+        Ok(Header { first, marks, time_ms: u64_at(bytes, 24), lineage })
     }
 }
 
@@ -148,21 +133,13 @@ impl Segment {
     ) -> Result<Segment, Fault> {
         let path = path(dir, header.first);
         let draft = path.with_extension(DRAFT);
-        let file = disk
-            .create(&draft)
-            .map_err(|e| fault(&draft, 0, "create", e))?;
+        let file = disk.create(&draft).map_err(|e| fault(&draft, 0, "create", e))?;
         write_all(&*file, &draft, &header.encode(), 0)?;
         fill(&*file, &draft)?;
         file.sync().map_err(|e| fault(&draft, 0, "sync", e))?;
-        disk.rename(&draft, &path)
-            .map_err(|e| fault(&draft, 0, "rename", e))?;
-        disk.sync_dir(dir)
-            .map_err(|e| fault(dir, 0, "sync the folder", e))?;
-        Ok(Segment {
-            path,
-            first: header.first,
-            file,
-        })
+        disk.rename(&draft, &path).map_err(|e| fault(&draft, 0, "rename", e))?;
+        disk.sync_dir(dir).map_err(|e| fault(dir, 0, "sync the folder", e))?;
+        Ok(Segment { path, first: header.first, file })
     }
 
     /// Opens the segment that begins at `first` without looking into it.
@@ -181,10 +158,7 @@ impl Segment {
 
     /// The position behind the last byte of the file.
     pub(crate) fn end(&self) -> Result<Lsn, Fault> {
-        let len = self
-            .file
-            .size()
-            .map_err(|e| fault(&self.path, 0, "measure", e))?;
+        let len = self.file.size().map_err(|e| fault(&self.path, 0, "measure", e))?;
         Ok(self.first + len.saturating_sub(SEGMENT_HEADER as u64))
     }
 
@@ -210,12 +184,7 @@ pub(crate) fn parse_name(name: &str) -> Option<Lsn> {
 }
 
 /// Fills `buf` from `offset` on as far as the file goes and says how far that was.
-pub(crate) fn read_full(
-    file: &dyn DiskFile,
-    path: &Path,
-    buf: &mut [u8],
-    offset: u64,
-) -> Result<usize, Fault> {
+pub(crate) fn read_full(file: &dyn DiskFile, path: &Path, buf: &mut [u8], offset: u64) -> Result<usize, Fault> {
     let mut got = 0;
     while got < buf.len() {
         match file.read_at(&mut buf[got..], offset + got as u64) {
@@ -229,22 +198,12 @@ pub(crate) fn read_full(
 }
 
 /// Writes all of `bytes` at `offset`.
-pub(crate) fn write_all(
-    file: &dyn DiskFile,
-    path: &Path,
-    bytes: &[u8],
-    offset: u64,
-) -> Result<(), Fault> {
+pub(crate) fn write_all(file: &dyn DiskFile, path: &Path, bytes: &[u8], offset: u64) -> Result<(), Fault> {
     let mut done = 0;
     while done < bytes.len() {
         match file.write_at(&bytes[done..], offset + done as u64) {
             Ok(0) => {
-                return Err(fault(
-                    path,
-                    offset + done as u64,
-                    "write",
-                    io::ErrorKind::WriteZero.into(),
-                ));
+                return Err(fault(path, offset + done as u64, "write", io::ErrorKind::WriteZero.into()));
             }
             Ok(n) => done += n,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -255,12 +214,7 @@ pub(crate) fn write_all(
 }
 
 pub(crate) fn fault(path: &Path, offset: u64, doing: &'static str, source: io::Error) -> Fault {
-    Fault {
-        path: path.to_owned(),
-        offset,
-        doing,
-        source,
-    }
+    Fault { path: path.to_owned(), offset, doing, source }
 }
 
 #[cfg(test)]
@@ -270,19 +224,8 @@ mod tests {
 
     fn sample() -> Header {
         let mut lineage = Lineage::new();
-        lineage
-            .push(Era {
-                epoch: Epoch(1),
-                id: ReplId([0xab; 20]),
-                first: Lsn(0),
-            })
-            .unwrap();
-        Header {
-            first: Lsn(0x1234),
-            marks: Marks::Foreign,
-            time_ms: 0x5678,
-            lineage,
-        }
+        lineage.push(Era { epoch: Epoch(1), id: ReplId([0xab; 20]), first: Lsn(0) }).unwrap();
+        Header { first: Lsn(0x1234), marks: Marks::Foreign, time_ms: 0x5678, lineage }
     }
 
     #[test]
@@ -318,35 +261,20 @@ mod tests {
             assert!(error.to_string().contains("x.seg"), "{error}");
         }
         for cut in [0, 8, 4095] {
-            assert!(matches!(
-                Header::decode(&bytes[..cut], path, Lsn(0x1234)),
-                Err(OpenError::Header { .. })
-            ));
+            assert!(matches!(Header::decode(&bytes[..cut], path, Lsn(0x1234)), Err(OpenError::Header { .. })));
         }
-        let error = Header::decode(&bytes, path, Lsn(1))
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            error,
-            "The header of x.seg is damaged at byte 16: the first LSN is not that of the file's name."
-        );
+        let error = Header::decode(&bytes, path, Lsn(1)).unwrap_err().to_string();
+        assert_eq!(error, "The header of x.seg is damaged at byte 16: the first LSN is not that of the file's name.");
     }
 
     #[test]
     fn names_sort_like_positions() {
-        assert_eq!(
-            path(Path::new("d"), Lsn(42)),
-            Path::new("d/00000000000000000042.seg")
-        );
+        assert_eq!(path(Path::new("d"), Lsn(42)), Path::new("d/00000000000000000042.seg"));
         assert_eq!(parse_name("00000000000000000042.seg"), Some(Lsn(42)));
         assert_eq!(parse_name("18446744073709551615.seg"), Some(Lsn(u64::MAX)));
-        for other in [
-            "42.seg",
-            "00000000000000000042.tmp",
-            "control",
-            "0000000000000000004x.seg",
-            "99999999999999999999.seg",
-        ] {
+        for other in
+            ["42.seg", "00000000000000000042.tmp", "control", "0000000000000000004x.seg", "99999999999999999999.seg"]
+        {
             assert_eq!(parse_name(other), None, "{other}");
         }
     }

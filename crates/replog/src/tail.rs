@@ -62,25 +62,10 @@ impl Batch {
 
 impl Tail {
     /// The end of a log whose last segment has `header`, and whose last frame has `time_ms`.
-    pub(crate) fn new(
-        header: &Header,
-        end: Lsn,
-        time_ms: u64,
-        lineage: Lineage,
-        segment_bytes: u64,
-    ) -> Tail {
+    pub(crate) fn new(header: &Header, end: Lsn, time_ms: u64, lineage: Lineage, segment_bytes: u64) -> Tail {
         let (segment_first, marks) = (header.first, header.marks);
         let batch = Batch::default();
-        Tail {
-            gate: Gate::Open,
-            end,
-            time_ms,
-            lineage,
-            segment_first,
-            marks,
-            segment_bytes,
-            batch,
-        }
+        Tail { gate: Gate::Open, end, time_ms, lineage, segment_first, marks, segment_bytes, batch }
     }
 
     pub(crate) fn end(&self) -> Lsn {
@@ -118,9 +103,7 @@ impl Tail {
     ) -> Result<Appended, AppendError> {
         let whole = HEADER + payload.len();
         if whole > MAX_FRAME {
-            return Err(AppendError::TooLarge {
-                payload: payload.len(),
-            });
+            return Err(AppendError::TooLarge { payload: payload.len() });
         }
         self.admit(Marks::Own, whole)?;
         let lsn = self.end;
@@ -130,11 +113,7 @@ impl Tail {
         self.batch.bytes.extend_from_slice(&head);
         self.batch.bytes.extend_from_slice(payload);
         self.end = lsn + whole as u64;
-        Ok(Appended {
-            lsn,
-            end: self.end,
-            time_ms: self.time_ms,
-        })
+        Ok(Appended { lsn, end: self.end, time_ms: self.time_ms })
     }
 
     /// Adds the frame that begins an era.
@@ -148,23 +127,10 @@ impl Tail {
         self.check_gate()?;
         let mut lineage = self.lineage.clone();
         let lsn = self.end;
-        let era = Era {
-            epoch,
-            id,
-            first: lsn,
-        };
-        lineage.push(era).map_err(|why| AppendError::Frame {
-            lsn,
-            what: Flaw::Lineage(why),
-        })?;
+        let era = Era { epoch, id, first: lsn };
+        lineage.push(era).map_err(|why| AppendError::Frame { lsn, what: Flaw::Lineage(why) })?;
         let payload = frame::epoch_payload(epoch, id);
-        let appended = self.append(
-            Kind::Epoch,
-            now_ms,
-            synced,
-            &payload,
-            crc32c::crc32c(&payload),
-        )?;
+        let appended = self.append(Kind::Epoch, now_ms, synced, &payload, crc32c::crc32c(&payload))?;
         self.lineage = lineage;
         Ok(appended)
     }
@@ -181,24 +147,14 @@ impl Tail {
             return Err(AppendError::Position { at, end: self.end });
         }
         let Some(summary) = summary else {
-            return Ok(Appended {
-                lsn: at,
-                end: at,
-                time_ms: self.time_ms,
-            });
+            return Ok(Appended { lsn: at, end: at, time_ms: self.time_ms });
         };
         if summary.first_time_ms < self.time_ms {
-            return Err(AppendError::Frame {
-                lsn: at,
-                what: Flaw::Time,
-            });
+            return Err(AppendError::Frame { lsn: at, what: Flaw::Time });
         }
         let mut grown = self.lineage.clone();
         for era in &summary.eras {
-            grown.push(*era).map_err(|why| AppendError::Frame {
-                lsn: era.first,
-                what: Flaw::Lineage(why),
-            })?;
+            grown.push(*era).map_err(|why| AppendError::Frame { lsn: era.first, what: Flaw::Lineage(why) })?;
         }
         let mut eras = summary.eras.iter().peekable();
         self.batch.bytes.reserve(raw.len());
@@ -216,11 +172,7 @@ impl Tail {
             self.end += whole as u64;
             rest = behind;
         }
-        Ok(Appended {
-            lsn: at,
-            end: self.end,
-            time_ms: self.time_ms,
-        })
+        Ok(Appended { lsn: at, end: self.end, time_ms: self.time_ms })
     }
 
     /// Begins a new segment here, unless the current one is still empty.
@@ -234,10 +186,7 @@ impl Tail {
 
     /// Hands over everything that is not in a file yet, in exchange for an empty batch.
     pub(crate) fn take(&mut self, spare: &mut Batch) {
-        assert!(
-            spare.bytes.is_empty() && spare.rolls.is_empty(),
-            "frames are never dropped"
-        );
+        assert!(spare.bytes.is_empty() && spare.rolls.is_empty(), "frames are never dropped");
         mem::swap(&mut self.batch, spare);
     }
 
@@ -263,12 +212,7 @@ impl Tail {
     #[cold]
     fn begin_segment(&mut self, marks: Marks) {
         (self.segment_first, self.marks) = (self.end, marks);
-        let header = Header {
-            first: self.end,
-            marks,
-            time_ms: self.time_ms,
-            lineage: self.lineage.clone(),
-        };
+        let header = Header { first: self.end, marks, time_ms: self.time_ms, lineage: self.lineage.clone() };
         self.batch.rolls.push_back(header);
     }
 }
@@ -291,10 +235,7 @@ impl Summary {
                 return Err(refuse(Flaw::Time));
             }
             time_ms = frame.time_ms;
-            let summary = summary.get_or_insert(Summary {
-                first_time_ms: time_ms,
-                eras: Vec::new(),
-            });
+            let summary = summary.get_or_insert(Summary { first_time_ms: time_ms, eras: Vec::new() });
             summary.eras.extend(frame.era());
             lsn = frame.end();
             rest = &rest[HEADER + frame.payload.len()..];

@@ -1,20 +1,24 @@
 //! The log as a whole, on real files and on a fake disk that fails, fills up and crashes.
 
 mod append;
+mod concurrent;
+mod crash;
+mod disk_trouble;
+mod fake_disk;
+mod retention;
+mod tail_rules;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use lineage::{Epoch, Lsn, ReplId};
+use parking_lot::Mutex;
 
 use crate::{Background, FsyncPolicy, Log, LogOptions, Recovered};
 
 /// A log without threads that only syncs when told to.
 fn manual(dir: &Path) -> LogOptions {
-    LogOptions {
-        background: Background::Manual,
-        fsync: FsyncPolicy::No,
-        ..LogOptions::new(dir)
-    }
+    LogOptions { background: Background::Manual, fsync: FsyncPolicy::No, ..LogOptions::new(dir) }
 }
 
 fn open(options: &LogOptions) -> (Log, Recovered) {
@@ -35,6 +39,13 @@ fn frames(log: &Log, from: Lsn) -> Vec<(Lsn, Vec<u8>)> {
         frames.push((frame.lsn, frame.payload.to_vec()));
     }
     frames
+}
+
+/// A fatal hook that notes instead of aborting.
+fn noting() -> (Arc<Mutex<Vec<String>>>, crate::FatalHook) {
+    let notes = Arc::new(Mutex::new(Vec::new()));
+    let theirs = notes.clone();
+    (notes, Arc::new(move |fault| theirs.lock().push(fault.to_string())))
 }
 
 fn id(byte: u8) -> ReplId {

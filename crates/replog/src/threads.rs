@@ -29,15 +29,9 @@ impl Threads {
     /// Starts both.
     pub(crate) fn start(shared: &Arc<Shared>) -> Result<Threads, Fault> {
         let mut threads = Threads::none();
-        for (name, body) in [
-            ("log-write", write_loop as fn(&Shared)),
-            ("log-sync", sync_loop),
-        ] {
+        for (name, body) in [("log-write", write_loop as fn(&Shared)), ("log-sync", sync_loop)] {
             let theirs = shared.clone();
-            match thread::Builder::new()
-                .name(name.to_owned())
-                .spawn(move || body(&theirs))
-            {
+            match thread::Builder::new().name(name.to_owned()).spawn(move || body(&theirs)) {
                 Ok(handle) => threads.0.push(handle),
                 Err(e) => {
                     threads.stop(shared);
@@ -96,9 +90,7 @@ fn sync_loop(shared: &Shared) {
         };
         let is_due = Instant::now() >= due;
         match call {
-            Call::Work if is_due || shared.want_synced() > shared.synced.get() => {
-                shared.sync_pass()
-            }
+            Call::Work if is_due || shared.want_synced() > shared.synced.get() => shared.sync_pass(),
             Call::Work => {}
             Call::Stop => return,
         }

@@ -36,10 +36,7 @@ struct Waiters {
 
 impl Watermark {
     pub(crate) fn new(at: Lsn) -> Watermark {
-        Watermark {
-            value: AtomicU64::new(at.0),
-            ..Watermark::default()
-        }
+        Watermark { value: AtomicU64::new(at.0), ..Watermark::default() }
     }
 
     pub(crate) fn get(&self) -> Lsn {
@@ -54,9 +51,7 @@ impl Watermark {
         }
         let mut waiters = self.waiters.lock();
         let reached = self.get();
-        let (due, later) = mem::take(&mut waiters.wakers)
-            .into_iter()
-            .partition(|(lsn, _)| *lsn <= reached);
+        let (due, later) = mem::take(&mut waiters.wakers).into_iter().partition(|(lsn, _)| *lsn <= reached);
         waiters.wakers = later;
         self.count(&waiters);
         self.moved.notify_all();
@@ -88,11 +83,7 @@ impl Watermark {
         if let Some((_, oldest)) = crowded_out {
             oldest.wake();
         }
-        if reached {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        if reached { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Blocks until the mark has reached `lsn` or the time is over, and says whether it has.
@@ -115,8 +106,7 @@ impl Watermark {
     }
 
     fn count(&self, waiters: &Waiters) {
-        self.waiting
-            .store(waiters.wakers.len() + waiters.threads, Ordering::SeqCst);
+        self.waiting.store(waiters.wakers.len() + waiters.threads, Ordering::SeqCst);
     }
 }
 

@@ -65,12 +65,7 @@ enum Halt {
 
 impl Writer {
     pub(crate) fn new(segment: Segment, at: Lsn) -> Writer {
-        Writer {
-            segment,
-            at,
-            batch: Batch::default(),
-            done: 0,
-        }
+        Writer { segment, at, batch: Batch::default(), done: 0 }
     }
 
     /// The file that has everything written since its segment began.
@@ -88,9 +83,7 @@ impl Writer {
 
     /// Writes the batch to its end.
     fn drain(&mut self, shared: &Shared, who: Who) -> Result<(), Halt> {
-        if who == Who::Worker
-            && (!self.batch.rolls.is_empty()
-                || self.batch.bytes.len() - self.done > WORKER_WRITE_MAX)
+        if who == Who::Worker && (!self.batch.rolls.is_empty() || self.batch.bytes.len() - self.done > WORKER_WRITE_MAX)
         {
             return Err(Halt::Deferred);
         }
@@ -106,53 +99,33 @@ impl Writer {
 
     /// Writes the batch up to the frame boundary `end`. After a halt the next call goes on at the very byte.
     fn write_through(&mut self, shared: &Shared, end: Lsn) -> Result<(), Halt> {
-        let upto = usize::try_from(end - self.at)
-            .unwrap_or_else(|_| unreachable!("the batch is in memory"));
+        let upto = usize::try_from(end - self.at).unwrap_or_else(|_| unreachable!("the batch is in memory"));
         if self.done == upto {
             return Ok(());
         }
         let began = Instant::now();
         while self.done < upto {
             let offset = self.segment.offset(self.position());
-            match self
-                .segment
-                .file
-                .write_at(&self.batch.bytes[self.done..upto], offset)
-            {
+            match self.segment.file.write_at(&self.batch.bytes[self.done..upto], offset) {
                 Ok(0) => {
-                    return Err(halt(fault(
-                        &self.segment.path,
-                        offset,
-                        "write",
-                        io::ErrorKind::WriteZero.into(),
-                    )));
+                    return Err(halt(fault(&self.segment.path, offset, "write", io::ErrorKind::WriteZero.into())));
                 }
                 Ok(n) => self.done += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(halt(fault(&self.segment.path, offset, "write", e))),
             }
         }
-        shared
-            .slow
-            .store(began.elapsed() > SLOW_WRITE, Ordering::Relaxed);
+        shared.slow.store(began.elapsed() > SLOW_WRITE, Ordering::Relaxed);
         shared.written.advance(end);
         Ok(())
     }
 
     /// Ends the segment here: syncs it, then makes the next one. Safe to repeat after a halt.
     fn roll(&mut self, shared: &Shared, header: &Header) -> Result<(), Halt> {
-        assert_eq!(
-            self.position(),
-            header.first,
-            "a segment ends where the next begins"
-        );
-        self.segment
-            .file
-            .sync()
-            .map_err(|e| Halt::Fatal(fault(&self.segment.path, 0, "sync", e)))?;
+        assert_eq!(self.position(), header.first, "a segment ends where the next begins");
+        self.segment.file.sync().map_err(|e| Halt::Fatal(fault(&self.segment.path, 0, "sync", e)))?;
         shared.note_synced(header.first);
-        self.segment =
-            Segment::create(&*shared.options.disk, &shared.options.dir, header).map_err(halt)?;
+        self.segment = Segment::create(&*shared.options.disk, &shared.options.dir, header).map_err(halt)?;
         shared.catalog.add(header.first);
         Ok(())
     }

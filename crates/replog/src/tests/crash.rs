@@ -1,0 +1,123 @@
+//! Random histories with power failures: what was synced is there, what is there was written, and nothing is mistaken
+//! for damage.
+
+use proptest::prelude::*;
+
+use super::fake_disk::{FakeDisk, Rng, Trouble};
+use super::*;
+use crate::frame::{self, Kind};
+
+#[derive(Debug, Clone)]
+enum Step {
+    Append(usize),
+    /// A frame of another node, which knew its own log synced up to the frame.
+    Receive(usize),
+    Write,
+    Sync,
+    Roll,
+    PowerFailure(u64),
+    Kill,
+    Close,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0..120_usize).prop_map(Step::Append),
+        3 => (0..40_usize).prop_map(Step::Receive),
+        4 => Just(Step::Write),
+        3 => Just(Step::Sync),
+        1 => Just(Step::Roll),
+        2 => any::<u64>().prop_map(Step::PowerFailure),
+        1 => Just(Step::Kill),
+        1 => Just(Step::Close),
+    ]
+}
+
+struct History {
+    disk: FakeDisk,
+    options: LogOptions,
+    log: Option<Log>,
+    expected: Vec<(Lsn, Vec<u8>)>,
+}
+
+impl History {
+    fn new(segment_bytes: u64, piece: usize) -> History {
+        let disk = FakeDisk::new();
+        disk.set(Trouble { piece, ..Trouble::NONE });
+        let options = LogOptions { disk: Arc::new(disk.clone()), segment_bytes, ..manual(Path::new("/log")) };
+        let log = Some(open(&options).0);
+        History { disk, options, log, expected: Vec::new() }
+    }
+
+    fn log(&self) -> &Log {
+        self.log.as_ref().unwrap()
+    }
+
+    fn payload(&self, size: usize) -> Vec<u8> {
+        (0..size).map(|i| (i + self.expected.len()) as u8).collect()
+    }
+
+    /// Ends the log, lets `between` happen, opens it again, and checks what is there.
+    fn reopen(&mut self, at_least: Lsn, between: impl FnOnce(&FakeDisk)) {
+        self.log = None;
+        between(&self.disk);
+        let (log, found) = open(&self.options);
+        assert_eq!(found.damage, None);
+        assert!(found.end >= at_least, "{:?}: {at_least} was promised", found);
+        self.expected.retain(|(lsn, _)| *lsn < found.end);
+        assert_eq!(frames(&log, Lsn(0)), self.expected);
+        assert_eq!((log.end(), log.synced()), (found.end, found.end));
+        self.log = Some(log);
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Append(size) => {
+                let payload = self.payload(size);
+                let lsn = self.log().append(1, &payload).unwrap().lsn;
+                self.expected.push((lsn, payload));
+            }
+            Step::Receive(size) => {
+                let payload = self.payload(size);
+                let lsn = self.log().end();
+                let head = frame::header(lsn, Kind::Ops, 1, lsn, size, crc32c::crc32c(&payload)).to_vec();
+                self.log().append_frames(&[head, payload.clone()].concat(), lsn).unwrap();
+                self.expected.push((lsn, payload));
+            }
+            Step::Write => self.log().step_writer(),
+            Step::Sync => sync(self.log()),
+            Step::Roll => {
+                let at = self.log().roll().unwrap();
+                assert!(self.log().synced() >= at);
+            }
+            Step::PowerFailure(seed) => {
+                self.reopen(self.log().synced(), |disk| disk.crash(&mut Rng(seed)));
+            }
+            Step::Kill => self.reopen(self.log().written(), |_| {}),
+            Step::Close => {
+                let end = self.log().end();
+                self.log().close().unwrap();
+                let seed = end.0;
+                self.reopen(end, |disk| disk.crash(&mut Rng(seed)));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn a_power_failure_takes_nothing_that_was_synced(
+        steps in prop::collection::vec(step(), 1..60),
+        segment_bytes in 50..2_000_u64,
+        piece in prop_oneof![Just(usize::MAX), 1..100_usize],
+    ) {
+        let mut history = History::new(segment_bytes, piece);
+        for step in steps {
+            history.take(step);
+        }
+        history.take(Step::PowerFailure(7));
+        history.take(Step::PowerFailure(8));
+    }
+}
