@@ -18,6 +18,12 @@ enum Step {
     PowerFailure(u64),
     Kill,
     Close,
+    /// The power fails after so many operations of the disk, while a segment ends; then again while the log is opened.
+    PowerFailureInside {
+        seed: u64,
+        ending: usize,
+        opening: usize,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -30,6 +36,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<u64>().prop_map(Step::PowerFailure),
         1 => Just(Step::Kill),
         1 => Just(Step::Close),
+        2 => (any::<u64>(), 0..12_usize, 0..12_usize)
+            .prop_map(|(seed, ending, opening)| Step::PowerFailureInside { seed, ending, opening }),
     ]
 }
 
@@ -44,7 +52,12 @@ impl History {
     fn new(segment_bytes: u64, piece: usize) -> History {
         let disk = FakeDisk::new();
         disk.set(Trouble { piece, ..Trouble::NONE });
-        let options = LogOptions { disk: Arc::new(disk.clone()), segment_bytes, ..manual(Path::new("/log")) };
+        let options = LogOptions {
+            fatal: Arc::new(|_| {}),
+            disk: Arc::new(disk.clone()),
+            segment_bytes,
+            ..manual(Path::new("/log"))
+        };
         let log = Some(open(&options).0);
         History { disk, options, log, expected: Vec::new() }
     }
@@ -100,7 +113,24 @@ impl History {
                 let seed = end.0;
                 self.reopen(end, |disk| disk.crash(&mut Rng(seed)));
             }
+            Step::PowerFailureInside { seed, ending, opening } => self.power_failure_inside(seed, ending, opening),
         }
+    }
+
+    fn power_failure_inside(&mut self, seed: u64, ending: usize, opening: usize) {
+        self.disk.set(Trouble { fuse: ending, piece: 50, ..Trouble::NONE });
+        let _ = self.log().roll();
+        self.log().step_syncer();
+        let _ = self.log().close();
+        let options = self.options.clone();
+        self.reopen(self.log().synced(), |disk| {
+            let mut rng = Rng(seed);
+            disk.crash(&mut rng);
+            disk.set(Trouble { fuse: opening, piece: 50, ..Trouble::NONE });
+            drop(Log::open(options));
+            disk.crash(&mut rng);
+            disk.set(Trouble::NONE);
+        });
     }
 }
 

@@ -44,6 +44,8 @@ pub(super) struct Trouble {
     pub(super) write: Works,
     /// Whether fsyncs fail.
     pub(super) sync: Works,
+    /// How many more operations that change something work at all.
+    pub(super) fuse: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +64,13 @@ impl Works {
 }
 
 impl Trouble {
+    fn burn_fuse(&mut self) -> io::Result<()> {
+        self.fuse = self.fuse.checked_sub(1).ok_or_else(|| io::Error::other("the power is gone"))?;
+        Ok(())
+    }
+
     pub(super) const NONE: Trouble =
-        Trouble { space: usize::MAX, piece: usize::MAX, write: Works::Yes, sync: Works::Yes };
+        Trouble { space: usize::MAX, piece: usize::MAX, write: Works::Yes, sync: Works::Yes, fuse: usize::MAX };
 }
 
 /// A small random number generator (splitmix64), so that a seed is the whole story.
@@ -174,6 +181,7 @@ impl Disk for FakeDisk {
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let inode = Inode::default();
+        self.0.lock().trouble.burn_fuse()?;
         self.0.lock().names.insert(path.to_owned(), inode.clone());
         Ok(Arc::new(FakeFile { disk: self.clone(), inode }))
     }
@@ -185,18 +193,21 @@ impl Disk for FakeDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.0.lock();
+        state.trouble.burn_fuse()?;
         let inode = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
         state.names.insert(to.to_owned(), inode);
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
+        self.0.lock().trouble.burn_fuse()?;
         self.0.lock().names.remove(path).map(drop).ok_or(io::ErrorKind::NotFound.into())
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.0.lock();
         state.trouble.sync.check()?;
+        state.trouble.burn_fuse()?;
         let State { names, durable_names, .. } = &mut *state;
         durable_names.retain(|path, _| path.parent() != Some(dir));
         let inside = names.iter().filter(|(path, _)| path.parent() == Some(dir));
@@ -227,6 +238,7 @@ impl DiskFile for FakeFile {
         self.disk.run_meanwhile();
         let mut state = self.disk.0.lock();
         state.trouble.write.check()?;
+        state.trouble.burn_fuse()?;
         let mut content = self.inode.lock();
         let old = content.now.len();
         let offset = offset as usize;
@@ -245,6 +257,7 @@ impl DiskFile for FakeFile {
     fn sync(&self) -> io::Result<()> {
         self.disk.run_meanwhile();
         self.disk.0.lock().trouble.sync.check()?;
+        self.disk.0.lock().trouble.burn_fuse()?;
         let mut content = self.inode.lock();
         content.durable = content.now.clone();
         Ok(())
