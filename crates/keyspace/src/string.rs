@@ -228,13 +228,7 @@ fn is_zero(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| *byte == 0)
 }
 
-fn write_packed(
-    view: &mut dyn View,
-    key: &[u8],
-    len: usize,
-    offset: usize,
-    bytes: &[u8],
-) -> Result<(), StringError> {
+fn write_packed(view: &mut dyn View, key: &[u8], len: usize, offset: usize, bytes: &[u8]) -> Result<(), StringError> {
     if len == 0 && view.record(key)?.is_none() {
         let mut value = vec![0; offset];
         value.extend_from_slice(bytes);
@@ -272,14 +266,11 @@ fn write_exploded(
     let record = view.record(key)?.ok_or(Stop::Fault)?;
     let old_tail = record.payload.get(HEADER_LEN..).ok_or(Stop::Fault)?.to_vec();
     let mut buffer = Vec::with_capacity(CHUNK);
-    // Chunks that the write touches, and the one that the old tail fills up when the string outgrows it.
-    let first = if tail_chunk > old_tail_chunk { (offset / chunk).min(old_tail_chunk) } else { offset / chunk };
-    for index in first..tail_chunk {
+    // The chunk that the old tail fills up when the string outgrows it, and those that the write touches.
+    let outgrown = (old_tail_chunk < tail_chunk && old_tail_chunk < offset / chunk).then_some(old_tail_chunk);
+    let touched = offset / chunk..tail_chunk.min(end.div_ceil(chunk));
+    for index in outgrown.into_iter().chain(touched) {
         let begin = index * chunk;
-        let touched = begin < end && offset < begin + chunk;
-        if !touched && index != old_tail_chunk {
-            continue;
-        }
         if index == old_tail_chunk {
             buffer.clear();
             buffer.extend_from_slice(&old_tail);
@@ -290,7 +281,10 @@ fn write_exploded(
         }
         buffer.resize(CHUNK, 0);
         overlay(&mut buffer, begin, offset, bytes);
-        view.put_row(key, rows, &row_key(index), &buffer)?;
+        let is_new = index >= old_tail_chunk;
+        if !(is_new && is_zero(&buffer)) {
+            view.put_row(key, rows, &row_key(index), &buffer)?;
+        }
     }
     if tail_chunk == old_tail_chunk && len == shape.len {
         let tail_at = tail_chunk * chunk;
@@ -377,3 +371,6 @@ fn read_chunks(
     zeros_until(&mut at, to, sink);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

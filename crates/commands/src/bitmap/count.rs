@@ -50,7 +50,7 @@ pub(super) fn bitpos(context: &mut Context<'_>, args: Args<'_>) -> Result<(), Er
         _ => return Err(text::SYNTAX.into()),
     };
     let position = match string::look(context.view, args.at(1))? {
-        None => wanted - 1,
+        None => -wanted,
         Some(shape) => match range.bits(shape.len) {
             None => -1,
             Some(bits) => match first_bit(context, args.at(1), bits, wanted)? {

@@ -166,7 +166,7 @@ fn write_argument(argument: &Argument, reply: &mut Reply) {
         | ArgumentKind::PureToken => None,
     };
     // Since 7.2 Redis says how a plain argument is displayed, too.
-    let shown = parts.is_none() && argument.kind != ArgumentKind::PureToken;
+    let shown = parts.is_none();
     let optional = [argument.key_spec.is_some(), argument.token.is_some(), argument.since.is_some(), shown];
     let count = optional.into_iter().filter(|there| *there).count();
     reply.map(2 + count + usize::from(!flags.is_empty()) + usize::from(parts.is_some()));

@@ -39,7 +39,7 @@ pub fn info(args: Args<'_>, reply: &mut Reply) {
     for name in names {
         match by_full_name(name) {
             Some(command) => write_info(command, reply),
-            None => reply.null_array(),
+            None => reply.null(),
         }
     }
 }

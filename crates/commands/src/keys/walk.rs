@@ -86,8 +86,11 @@ pub(super) fn scan(context: &mut Context<'_>, args: Args<'_>) -> Result<(), Erro
     Ok(())
 }
 
-/// Reads a cursor as C's `strtoul` does: a minus counts down from the top.
+/// Reads a cursor as C's `strtoul` does: nothing is 0, and a minus counts down from the top.
 fn parse_cursor(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return Some(0);
+    }
     let (digits, negative) = match text {
         [b'-', digits @ ..] => (digits, true),
         [b'+', digits @ ..] | digits => (digits, false),
