@@ -36,7 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<u64>().prop_map(Step::PowerFailure),
         1 => Just(Step::Kill),
         1 => Just(Step::Close),
-        2 => (any::<u64>(), 0..12_usize, 0..12_usize)
+        2 => (any::<u64>(), 0..24_usize, 0..24_usize)
             .prop_map(|(seed, ending, opening)| Step::PowerFailureInside { seed, ending, opening }),
     ]
 }
@@ -118,7 +118,7 @@ impl History {
     }
 
     fn power_failure_inside(&mut self, seed: u64, ending: usize, opening: usize) {
-        self.disk.set(Trouble { fuse: ending, piece: 50, ..Trouble::NONE });
+        self.disk.set(Trouble { fuse: ending, piece: 2_000, ..Trouble::NONE });
         let _ = self.log().roll();
         self.log().step_syncer();
         let _ = self.log().close();
@@ -126,7 +126,7 @@ impl History {
         self.reopen(self.log().synced(), |disk| {
             let mut rng = Rng(seed);
             disk.crash(&mut rng);
-            disk.set(Trouble { fuse: opening, piece: 50, ..Trouble::NONE });
+            disk.set(Trouble { fuse: opening, piece: 2_000, ..Trouble::NONE });
             drop(Log::open(options));
             disk.crash(&mut rng);
             disk.set(Trouble::NONE);
