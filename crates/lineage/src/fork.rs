@@ -26,10 +26,7 @@ impl Lineage {
     pub fn fork_point(&self, own_end: Lsn, other: &Lineage, other_end: Lsn) -> Fork {
         let theirs = other.stretches(other_end);
         let newest_common = self.stretches(own_end).rev().find_map(|mine| {
-            let their = theirs
-                .clone()
-                .rev()
-                .find(|their| their.id == mine.id && their.first == mine.first)?;
+            let their = theirs.clone().rev().find(|their| their.id == mine.id && their.first == mine.first)?;
             Some(mine.end.min(their.end))
         });
         newest_common.map_or(Fork::Disjoint, Fork::At)
@@ -38,14 +35,11 @@ impl Lineage {
     /// The eras that a log ending at `end` holds any byte of.
     fn stretches(&self, end: Lsn) -> impl DoubleEndedIterator<Item = Stretch> + Clone {
         let eras = self.eras();
-        eras.iter()
-            .enumerate()
-            .filter(move |(_, era)| era.first < end)
-            .map(move |(i, era)| Stretch {
-                id: era.id,
-                first: era.first,
-                end: eras.get(i + 1).map_or(end, |next| next.first.min(end)),
-            })
+        eras.iter().enumerate().filter(move |(_, era)| era.first < end).map(move |(i, era)| Stretch {
+            id: era.id,
+            first: era.first,
+            end: eras.get(i + 1).map_or(end, |next| next.first.min(end)),
+        })
     }
 }
 
@@ -68,13 +62,7 @@ mod tests {
         let mut lineage = Lineage::new();
         for (n, &(id, first)) in eras.iter().enumerate() {
             let epoch = Epoch(n as u64 + 1);
-            lineage
-                .push(Era {
-                    epoch,
-                    id: ReplId([id; 20]),
-                    first: Lsn(first),
-                })
-                .unwrap();
+            lineage.push(Era { epoch, id: ReplId([id; 20]), first: Lsn(first) }).unwrap();
         }
         lineage
     }
@@ -90,40 +78,24 @@ mod tests {
     fn a_primary_that_lost_its_tail_cannot_continue_its_replica() {
         let replica = lineage(&[(1, 0)]);
         let restarted = lineage(&[(1, 0), (2, 600)]);
-        assert_eq!(
-            restarted.fork_point(Lsn(800), &replica, Lsn(700)),
-            Fork::At(Lsn(600))
-        );
+        assert_eq!(restarted.fork_point(Lsn(800), &replica, Lsn(700)), Fork::At(Lsn(600)));
     }
 
     #[test]
     fn equal_epochs_with_other_ids_part() {
         let one = lineage(&[(1, 0), (2, 100)]);
         let other = lineage(&[(1, 0), (3, 100)]);
-        assert_eq!(
-            one.fork_point(Lsn(150), &other, Lsn(150)),
-            Fork::At(Lsn(100))
-        );
+        assert_eq!(one.fork_point(Lsn(150), &other, Lsn(150)), Fork::At(Lsn(100)));
     }
 
     #[test]
     fn strangers_are_disjoint() {
         let one = lineage(&[(1, 0)]);
-        assert_eq!(
-            one.fork_point(Lsn(10), &lineage(&[(2, 0)]), Lsn(10)),
-            Fork::Disjoint
-        );
-        assert_eq!(
-            one.fork_point(Lsn(10), &Lineage::new(), Lsn(0)),
-            Fork::Disjoint
-        );
+        assert_eq!(one.fork_point(Lsn(10), &lineage(&[(2, 0)]), Lsn(10)), Fork::Disjoint);
+        assert_eq!(one.fork_point(Lsn(10), &Lineage::new(), Lsn(0)), Fork::Disjoint);
         assert_eq!(one.fork_point(Lsn(0), &one, Lsn(10)), Fork::Disjoint);
         let moved = lineage(&[(1, 5)]);
-        assert_eq!(
-            one.fork_point(Lsn(10), &moved, Lsn(10)),
-            Fork::Disjoint,
-            "an id cannot begin at two places"
-        );
+        assert_eq!(one.fork_point(Lsn(10), &moved, Lsn(10)), Fork::Disjoint, "an id cannot begin at two places");
     }
 
     /// Two histories as a generator sees them: a common prefix, then each its own eras, then the two ends.
@@ -136,53 +108,33 @@ mod tests {
 
     fn grown() -> impl Strategy<Value = Grown> {
         let lengths = || prop::collection::vec(1..30_u64, 0..5);
-        (
-            prop::collection::vec(1..30_u64, 1..5),
-            lengths(),
-            lengths(),
-            0..30_u64,
-            0..30_u64,
-            0..30_u64,
-            0..30_u64,
-        )
-            .prop_map(
-                |(common, one, other, gap_one, gap_other, more_one, more_other)| {
-                    let mut prefix = Vec::new();
-                    let mut at = 0;
-                    for (n, length) in common.iter().enumerate() {
-                        prefix.push((n as u8, at));
+        (prop::collection::vec(1..30_u64, 1..5), lengths(), lengths(), 0..30_u64, 0..30_u64, 0..30_u64, 0..30_u64)
+            .prop_map(|(common, one, other, gap_one, gap_other, more_one, more_other)| {
+                let mut prefix = Vec::new();
+                let mut at = 0;
+                for (n, length) in common.iter().enumerate() {
+                    prefix.push((n as u8, at));
+                    at += length;
+                }
+                let extend = |ids: u8, gap: u64, lengths: &[u64], more: u64| {
+                    let (mut eras, mut at) = (prefix.clone(), at + gap);
+                    for (n, length) in lengths.iter().enumerate() {
+                        eras.push((ids + n as u8, at));
                         at += length;
                     }
-                    let extend = |ids: u8, gap: u64, lengths: &[u64], more: u64| {
-                        let (mut eras, mut at) = (prefix.clone(), at + gap);
-                        for (n, length) in lengths.iter().enumerate() {
-                            eras.push((ids + n as u8, at));
-                            at += length;
-                        }
-                        (eras, at + more)
-                    };
-                    let (one, one_end) = extend(100, gap_one, &one, more_one);
-                    let (other, other_end) = extend(200, gap_other, &other, more_other);
-                    Grown {
-                        one,
-                        other,
-                        ends: (one_end, other_end),
-                    }
-                },
-            )
+                    (eras, at + more)
+                };
+                let (one, one_end) = extend(100, gap_one, &one, more_one);
+                let (other, other_end) = extend(200, gap_other, &other, more_other);
+                Grown { one, other, ends: (one_end, other_end) }
+            })
     }
 
     /// The slow truth: the first byte whose writer differs, or that only one history has.
     fn brute_force(one: &Lineage, one_end: u64, other: &Lineage, other_end: u64) -> Fork {
         let id_at = |lineage: &Lineage, lsn| lineage.era_at(Lsn(lsn)).map(|era| era.id);
-        let same = (0..one_end.min(other_end))
-            .take_while(|&lsn| id_at(one, lsn) == id_at(other, lsn))
-            .count();
-        if same == 0 {
-            Fork::Disjoint
-        } else {
-            Fork::At(Lsn(same as u64))
-        }
+        let same = (0..one_end.min(other_end)).take_while(|&lsn| id_at(one, lsn) == id_at(other, lsn)).count();
+        if same == 0 { Fork::Disjoint } else { Fork::At(Lsn(same as u64)) }
     }
 
     proptest! {

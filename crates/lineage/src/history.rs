@@ -92,13 +92,7 @@ impl Lineage {
     /// The lineage of the same history cut at `end`: eras that begin at or above it are gone.
     #[must_use]
     pub fn cut(&self, end: Lsn) -> Lineage {
-        Lineage(
-            self.0
-                .iter()
-                .copied()
-                .filter(|era| era.first < end)
-                .collect(),
-        )
+        Lineage(self.0.iter().copied().filter(|era| era.first < end).collect())
     }
 
     /// Appends the byte form to `out`: at most [`MAX_ENCODED`] bytes.
@@ -187,19 +181,12 @@ impl fmt::Display for LineageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LineageError::Version(version) => {
-                write!(
-                    f,
-                    "The lineage has format version {version}; this build reads version {VERSION}."
-                )
+                write!(f, "The lineage has format version {version}; this build reads version {VERSION}.")
             }
             LineageError::Syntax => f.write_str("The lineage is malformed."),
             LineageError::TooLong => write!(f, "The lineage has more than {MAX_ERAS} eras."),
-            LineageError::Order => {
-                f.write_str("An era of the lineage does not come after the era before it.")
-            }
-            LineageError::Duplicate => {
-                f.write_str("Two eras of the lineage have the same replication id.")
-            }
+            LineageError::Order => f.write_str("An era of the lineage does not come after the era before it."),
+            LineageError::Duplicate => f.write_str("Two eras of the lineage have the same replication id."),
         }
     }
 }
@@ -210,11 +197,7 @@ fn decode_era(bytes: &[u8]) -> Option<Era> {
     let (epoch, rest) = bytes.split_first_chunk()?;
     let (id, rest) = rest.split_first_chunk()?;
     let (first, _) = rest.split_first_chunk()?;
-    Some(Era {
-        epoch: Epoch(u64::from_le_bytes(*epoch)),
-        id: ReplId(*id),
-        first: Lsn(u64::from_le_bytes(*first)),
-    })
+    Some(Era { epoch: Epoch(u64::from_le_bytes(*epoch)), id: ReplId(*id), first: Lsn(u64::from_le_bytes(*first)) })
 }
 
 fn parse_era(text: &str) -> Option<Era> {

@@ -79,18 +79,8 @@ mod tests {
     #[test]
     fn one_spelling_only() {
         let text = "00ff00112233445566778899aabbccddeeff0a0b";
-        assert_eq!(
-            format!("{:?}", text.parse::<ReplId>().unwrap()),
-            format!("ReplId({text})")
-        );
-        for wrong in [
-            "",
-            "00",
-            &text[1..],
-            &text.to_uppercase(),
-            &text.replace('f', "g"),
-            &format!("{text}0"),
-        ] {
+        assert_eq!(format!("{:?}", text.parse::<ReplId>().unwrap()), format!("ReplId({text})"));
+        for wrong in ["", "00", &text[1..], &text.to_uppercase(), &text.replace('f', "g"), &format!("{text}0")] {
             assert_eq!(wrong.parse::<ReplId>(), Err(ReplIdError), "{wrong}");
         }
     }

@@ -6,11 +6,7 @@ use alloc::vec;
 use proptest::prelude::*;
 
 fn era(epoch: u64, id: u8, first: u64) -> Era {
-    Era {
-        epoch: Epoch(epoch),
-        id: ReplId([id; 20]),
-        first: Lsn(first),
-    }
+    Era { epoch: Epoch(epoch), id: ReplId([id; 20]), first: Lsn(first) }
 }
 
 fn lineage(eras: &[Era]) -> Lineage {
@@ -50,9 +46,7 @@ fn the_oldest_era_is_forgotten_at_the_bound() {
     let mut grown = Lineage::new();
     for n in 0..=MAX_ERAS {
         let number = u8::try_from(n).unwrap();
-        grown
-            .push(era(n as u64 + 1, number, n as u64 * 10))
-            .unwrap();
+        grown.push(era(n as u64 + 1, number, n as u64 * 10)).unwrap();
     }
     assert_eq!(grown.eras().len(), MAX_ERAS);
     assert_eq!(grown.eras()[0].first, Lsn(10));
@@ -91,11 +85,7 @@ fn malformed_bytes_are_refused() {
     let mut good = Vec::new();
     lineage(&[era(1, 1, 0), era(2, 2, 5)]).encode(&mut good);
     for cut in 0..good.len() {
-        assert_eq!(
-            Lineage::decode(&good[..cut]),
-            Err(LineageError::Syntax),
-            "cut at {cut}"
-        );
+        assert_eq!(Lineage::decode(&good[..cut]), Err(LineageError::Syntax), "cut at {cut}");
     }
     let mut long = good.clone();
     long.push(0);
@@ -111,10 +101,7 @@ fn malformed_bytes_are_refused() {
 #[test]
 fn malformed_text_is_refused() {
     let id = "abababababababababababababababababababab";
-    let wrong = [
-        ",", "1", "1:2", ":::", "+1:ID:0", "01:ID:0", "1:ID:", "1:ID:0:", "1:ID:0,", "1:ID:-1",
-        " 1:ID:0",
-    ];
+    let wrong = [",", "1", "1:2", ":::", "+1:ID:0", "01:ID:0", "1:ID:", "1:ID:0:", "1:ID:0,", "1:ID:-1", " 1:ID:0"];
     for text in wrong {
         let text = text.replace("ID", id);
         assert_eq!(text.parse::<Lineage>(), Err(LineageError::Syntax), "{text}");
@@ -125,13 +112,8 @@ fn malformed_text_is_refused() {
 
 #[test]
 fn a_text_with_too_many_eras_is_refused() {
-    let text: Vec<String> = (0..=MAX_ERAS)
-        .map(|n| alloc::format!("{}:{:040x}:{n}", n + 1, n))
-        .collect();
-    assert_eq!(
-        text.join(",").parse::<Lineage>(),
-        Err(LineageError::TooLong)
-    );
+    let text: Vec<String> = (0..=MAX_ERAS).map(|n| alloc::format!("{}:{:040x}:{n}", n + 1, n)).collect();
+    assert_eq!(text.join(",").parse::<Lineage>(), Err(LineageError::TooLong));
 }
 
 proptest! {
