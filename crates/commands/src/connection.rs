@@ -27,7 +27,7 @@ pub(crate) const COMMANDS: &[Command] = &[
             .costs("O(1)")
             .flags(&[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::FAST, Flags::NO_AUTH, Flags::ALLOW_BUSY])
             .categories(&[Categories::CONNECTION])
-            .deprecated("7.2.0", "just closing the connection"),
+            .deprecated("7.2.0", "the end of the connection"),
     ),
     Command::session(
         Spec::new("reset", 1, "Puts the connection back into its first state.")

@@ -116,3 +116,73 @@ fn range_end(begin: usize, last: i32, limit: u32, count: usize) -> usize {
     let end = (count + 1).saturating_sub(1 + last.unsigned_abs() as usize);
     if limit > 1 { begin + (end + 1).saturating_sub(begin) / limit as usize - 1 } else { end }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Spec;
+    use crate::table;
+
+    /// The keys of a line, as `database:index` and `w` or `r`.
+    fn refs(line: &str) -> String {
+        let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        let args = Args::new(&words);
+        let mut out = Vec::with_capacity(words.len() + 1);
+        let capacity = out.capacity();
+        let command = table::resolve(args).unwrap();
+        if keys(command, args, 3, &mut out) == Err(UnreadableKeys) {
+            return "unreadable".to_owned();
+        }
+        assert_eq!(out.capacity(), capacity, "{line} allocates");
+        let letter = |access| if access == Access::Read { 'r' } else { 'w' };
+        let refs = out.iter().map(|key| format!("{}:{}{}", key.database, key.index, letter(key.access)));
+        refs.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn keys_of_command_lines() {
+        assert_eq!(refs("GET a"), "3:1r");
+        assert_eq!(refs("SET a b EX 1"), "3:1w");
+        assert_eq!(refs("MGET a b a"), "3:1r 3:2r 3:3r");
+        assert_eq!(refs("MSET a 1 b 2"), "3:1w 3:3w");
+        assert_eq!(refs("RENAME a b"), "3:1w 3:2w");
+        assert_eq!(refs("LCS a b LEN"), "3:1r 3:2r");
+        assert_eq!(refs("OBJECT FREQ a"), "3:2r");
+        assert_eq!(refs("MSETEX 2 a 1 b 2 EX 5"), "3:2w 3:4w");
+        assert_eq!(refs("COPY a b"), "3:1r 3:2w");
+        assert_eq!(refs("COPY a b REPLACE DB 5"), "3:1r 5:2w");
+        assert_eq!(refs("COPY a b DB x"), "3:1r 3:2w");
+        assert_eq!(refs("MOVE a 7"), "3:1w 7:1w");
+        assert_eq!(refs("MOVE a x"), "3:1w");
+        assert_eq!(refs("SCAN 0"), "");
+        assert_eq!(refs("PING"), "");
+    }
+
+    #[test]
+    fn unreadable_keys() {
+        for line in ["MSETEX x a 1", "MSETEX 0 a 1", "MSETEX -1 a 1", "MSETEX 9 a 1", "MSETEX 9223372036854775807 a 1"]
+        {
+            assert_eq!(refs(line), "unreadable", "{line}");
+        }
+    }
+
+    #[test]
+    fn keywords_and_limits() {
+        let flags = &[KeyFlags::RO];
+        let mut spec = KeySpec::range(0, -1, 1, flags);
+        let found = |spec: KeySpec, line: &str| {
+            let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+            let mut found = Vec::new();
+            each_key(&[spec], Args::new(&words), &mut |index, _| found.push(index)).unwrap();
+            found
+        };
+        spec.begin = Begin::Keyword { word: "STREAMS", from: 1 };
+        spec.find = Find::Range { last: -1, step: 1, limit: 2 };
+        assert_eq!(found(spec, "XREAD COUNT 1 streams a b 0 0"), [4, 5]);
+        assert_eq!(found(spec, "XREAD COUNT 1"), [0usize; 0]);
+        spec.begin = Begin::Keyword { word: "KEYS", from: -2 };
+        spec.find = Find::Range { last: -1, step: 1, limit: 0 };
+        assert_eq!(found(spec, "MIGRATE h p x KEYS a b"), [5, 6]);
+        assert_eq!(Spec::new("x", 2, "").key_range(), (0, 0, 0));
+    }
+}

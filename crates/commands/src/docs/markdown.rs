@@ -43,7 +43,21 @@ fn write_group(page: &mut String, title: &str, commands: &[&Command]) {
 fn write_row(page: &mut String, command: &Command) {
     let spec = &command.spec;
     let syntax = syntax(spec).replace('|', "\\|");
-    let advice = spec.deprecated.map(|advice| format!(" Better use {}.", advice.replaced_by)).unwrap_or_default();
+    let advice = spec.deprecated.map(|advice| format!(" Deprecated: use {}.", advice.replaced_by)).unwrap_or_default();
     // Writing to a String does not fail.
     let _ = writeln!(page, "| `{syntax}` | {}{advice} | {} | {} |", spec.summary, spec.complexity, spec.since);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_that_runs_has_a_row() {
+        let page = commands_markdown();
+        let inner = table::all().flat_map(|command| command.subcommands);
+        let runs = table::all().chain(inner).filter(|command| !matches!(command.run, Run::Container)).count();
+        assert_eq!(page.lines().filter(|line| line.starts_with("| `")).count(), runs);
+        assert!(page.contains("\n| `GETRANGE key start end` | Returns a part of a string. | "));
+    }
 }

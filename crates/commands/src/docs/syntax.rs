@@ -2,8 +2,8 @@
 
 use crate::spec::{Argument, ArgumentKind, Need, Repeat, Spec};
 
-/// The command line of a command: words in capitals as they are, arguments by their names, `[..]` optional, `|` a choice,
-/// `...` repeated.
+/// The command line of a command: words in capitals as they are, arguments by their names, `[..]` optional, `|` a
+/// choice, `...` repeated.
 #[must_use]
 pub fn syntax(spec: &Spec) -> String {
     let mut line = spec.container.map(|container| container.to_uppercase() + " ").unwrap_or_default();
@@ -60,4 +60,29 @@ fn inner(argument: &Argument) -> String {
 
 fn quoted(token: &str) -> &str {
     if token.is_empty() { "\"\"" } else { token }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table;
+
+    #[track_caller]
+    fn check(name: &str, expected: &str) {
+        let (container, name) = name.split_once('|').unwrap_or((name, ""));
+        let command = table::lookup(container.as_bytes()).unwrap();
+        let command = if name.is_empty() { command } else { command.subcommand(name.as_bytes()).unwrap() };
+        assert_eq!(syntax(&command.spec), expected);
+    }
+
+    #[test]
+    fn lines() {
+        check("dbsize", "DBSIZE");
+        check("mset", "MSET key value [key value ...]");
+        check("expire", "EXPIRE key seconds [NX | XX | GT | LT]");
+        check("bitcount", "BITCOUNT key [start end [BYTE | BIT]]");
+        check("object|encoding", "OBJECT ENCODING key");
+        check("client|no-evict", "CLIENT NO-EVICT <ON | OFF>");
+        check("lcs", "LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]");
+    }
 }

@@ -10,8 +10,6 @@ use crate::key_refs::{Access, KeyRef};
 
 /// Rows are copied in pages of about this many bytes.
 const PAGE_BYTES: usize = 1 << 20;
-/// Copying more than this is announced to the view first.
-const HEAVY: u64 = 64 << 10;
 
 /// COPY.
 pub(super) fn copy(context: &mut Context<'_>, args: Args<'_>) -> Result<(), Error> {
@@ -107,7 +105,8 @@ fn database_number(context: &Context<'_>, args: Args<'_>, index: usize) -> Resul
     Ok(number.filter(|number| *number < context.view.databases()).ok_or(text::DATABASE_RANGE)?)
 }
 
-/// Copies a key with its expiry; says whether there was one and its copy has a place. Ends in the database it came from.
+/// Copies a key with its expiry; says whether there was one and its copy has a place. Ends in the database it came
+/// from.
 fn transfer(context: &mut Context<'_>, from: Place<'_>, to: Place<'_>, existing: Existing) -> Result<bool, Error> {
     let Some(record) = context.view.record(from.key)? else { return Ok(false) };
     let (head, rows, mut payload) = (record.head, record.rows_id(), record.payload.to_vec());
@@ -140,8 +139,8 @@ fn transfer_rows(
 ) -> Result<(), Error> {
     context.view.put(to.key, head, payload)?;
     let mut begin = Vec::new();
-    let mut copied = 0;
     loop {
+        context.view.heavy(PAGE_BYTES as u64)?;
         let mut page = Vec::new();
         let mut bytes = 0;
         context.view.select(from.database)?;
@@ -154,12 +153,8 @@ fn transfer_rows(
         for (row, value) in &page {
             context.view.put_row(to.key, new, row, value)?;
         }
-        copied += bytes as u64;
         if bytes < PAGE_BYTES {
             return Ok(());
-        }
-        if copied > HEAVY {
-            context.view.heavy(copied)?;
         }
         // The least key that is greater than the last one seen.
         begin = page.pop().map(|(row, _)| row).unwrap_or_default();
