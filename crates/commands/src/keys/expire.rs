@@ -114,11 +114,11 @@ impl Limits {
     fn parse(args: Args<'_>) -> Result<Self, Error> {
         let mut limits = Self::default();
         for option in args.from(3) {
-            let limit = match option.to_ascii_uppercase().as_slice() {
-                b"NX" => &mut limits.only_unset,
-                b"XX" => &mut limits.only_set,
-                b"GT" => &mut limits.only_later,
-                b"LT" => &mut limits.only_earlier,
+            let limit = match option {
+                option if option.eq_ignore_ascii_case(b"NX") => &mut limits.only_unset,
+                option if option.eq_ignore_ascii_case(b"XX") => &mut limits.only_set,
+                option if option.eq_ignore_ascii_case(b"GT") => &mut limits.only_later,
+                option if option.eq_ignore_ascii_case(b"LT") => &mut limits.only_earlier,
                 _ => return Err([b"ERR Unsupported option ", *option].concat().into()),
             };
             *limit = true;
