@@ -10,18 +10,32 @@
 //! Everything that threads share is in [`Shared`]; everything else belongs to one worker and is not `Send`.
 #![forbid(unsafe_code)]
 
+mod accept;
 pub mod catalog;
 pub mod client;
+mod code;
 pub mod config;
+mod desk;
 mod gate;
 pub mod host;
+mod housekeeping;
+mod listen;
+mod meter;
+mod outbox;
+mod rules;
 pub mod saves;
+mod server;
+mod session;
 pub mod session_commands;
 pub mod shared;
 pub mod shutdown;
 pub mod slowlog;
+mod socket;
 pub mod state;
 pub mod stats;
+mod turn;
+mod worker;
 
 pub use host::Host;
+pub use server::{Ended, Server};
 pub use shared::Shared;

@@ -11,6 +11,7 @@ use keyspace::Millis;
 use parking_lot::Mutex;
 
 use crate::client::Clients;
+use crate::code::FaultLog;
 use crate::config::{Config, Settings};
 use crate::host::{Host, Split};
 use crate::saves::Saves;
@@ -52,6 +53,8 @@ pub struct Shared {
     pub desk_threads: usize,
     /// The present division of memory.
     pub split: ArcSwap<Split>,
+    /// Faults that commands met, for the log.
+    pub(crate) faults: FaultLog,
     /// Held while the configuration is changed, so that changes do not overtake each other.
     changing: Mutex<()>,
 }
@@ -90,8 +93,16 @@ impl Shared {
             workers,
             desk_threads,
             split: ArcSwap::from_pointee(split),
+            faults: FaultLog::default(),
             changing: Mutex::default(),
         })
+    }
+
+    /// A start for the random numbers of a thread.
+    pub(crate) fn seed(&self, thread: usize) -> u64 {
+        let digits = self.run_id.get(..16).unwrap_or_default();
+        let run = u64::from_str_radix(digits, 16).unwrap_or_default();
+        run ^ (thread as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 
     /// Changes the configuration by `change` and has the changed parameters, which `change` returns, take effect.

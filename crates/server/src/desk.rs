@@ -1,0 +1,192 @@
+//! The desk: threads that may wait, for commands that must.
+//!
+//! A session that has a job here waits for its answer before it goes on, so its order holds. A place in the queue is
+//! waited for asynchronously before the job is queued, so the queue has a bound and nobody gets an error for it. A job
+//! whose session is gone runs all the same: its client may not know whether it did, but it was asked for.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use commands::{Args, KeyRef, spec::Run};
+use crossbeam_channel::{Receiver, Sender};
+use engine::{Place, Ran, Scratch};
+use resp::{Limits, Parsed, Parser, Protocol, Reply, Request};
+use smallvec::SmallVec;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::catalog::Numbers;
+use crate::client::ClientInfo;
+use crate::code::{self, Breadth, Code};
+use crate::gate::{self, Marks};
+use crate::meter;
+use crate::rules::Rules;
+use crate::session_commands::{DeskContext, DeskWork};
+use crate::shared::{Shared, clock};
+
+/// Jobs that may wait for a thread, for each thread.
+const QUEUE_PER_THREAD: usize = 32;
+
+/// What is to be done.
+pub(crate) enum Task {
+    /// A command line on the wire, which begins at `at` and fits the table.
+    Command { input: Vec<u8>, at: usize, database: usize, breadth: Breadth },
+    /// Work of a session command.
+    Work(DeskWork),
+}
+
+/// A job, with whom to tell.
+struct Job {
+    task: Task,
+    protocol: Protocol,
+    info: Arc<ClientInfo>,
+    answer: oneshot::Sender<Answer>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// What became of a job.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    /// The reply, in the client's protocol.
+    pub reply: Vec<u8>,
+    /// What it shows.
+    pub marks: Marks,
+}
+
+/// The way to the desk. When the last one is dropped the threads end, after the jobs that are queued.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    jobs: Sender<Job>,
+    places: Arc<Semaphore>,
+}
+
+impl Desk {
+    /// Starts the threads.
+    pub(crate) fn start(shared: &Arc<Shared>) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
+        let threads = shared.desk_threads;
+        let places = threads * QUEUE_PER_THREAD;
+        let (sender, receiver) = crossbeam_channel::bounded(places);
+        let start = |index: usize| {
+            let (shared, receiver) = (Arc::clone(shared), receiver.clone());
+            let name = format!("desk-{index}");
+            std::thread::Builder::new().name(name).spawn(move || Clerk::new(shared, index).serve(&receiver))
+        };
+        let handles = (0..threads).map(start).collect::<io::Result<_>>()?;
+        Ok((Self { jobs: sender, places: Arc::new(Semaphore::new(places)) }, handles))
+    }
+
+    /// Hands a job in, once there is a place for it; `None` when the desk is closed.
+    pub(crate) async fn ask(
+        &self,
+        task: Task,
+        protocol: Protocol,
+        info: &Arc<ClientInfo>,
+    ) -> Option<oneshot::Receiver<Answer>> {
+        let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+        let (answer, receiver) = oneshot::channel();
+        let job = Job { task, protocol, info: Arc::clone(info), answer, _place: place };
+        // There is room: each job in the queue holds a place.
+        self.jobs.try_send(job).ok()?;
+        Some(receiver)
+    }
+}
+
+/// One thread of the desk.
+struct Clerk {
+    shared: Arc<Shared>,
+    /// Of its counters.
+    index: usize,
+    scratch: Scratch,
+    keys: Vec<KeyRef>,
+    numbers: Numbers,
+}
+
+impl Clerk {
+    fn new(shared: Arc<Shared>, index: usize) -> Self {
+        let index = shared.workers + index;
+        let scratch = Scratch::new(shared.seed(index));
+        Self { shared, index, scratch, keys: Vec::new(), numbers: Numbers::default() }
+    }
+
+    fn serve(mut self, jobs: &Receiver<Job>) {
+        while let Ok(job) = jobs.recv() {
+            let Job { task, protocol, info, answer, .. } = job;
+            let done = match task {
+                Task::Command { input, at, database, breadth } => {
+                    self.command(&input[at..], database, breadth, protocol, &info)
+                }
+                Task::Work(work) => self.work(work, protocol),
+            };
+            if let Err(orphan) = answer.send(done) {
+                // Nobody will have its log written.
+                let rules = Rules::new(self.shared.config.load_full());
+                gate::ask(&self.shared.instance, rules.durability, &orphan.marks);
+            }
+        }
+    }
+
+    fn work(&mut self, work: DeskWork, protocol: Protocol) -> Answer {
+        let mut gate = engine::Gate::new();
+        let mut context = DeskContext { shared: &self.shared, scratch: &mut self.scratch, protocol, gate: &mut gate };
+        let reply = work(&mut context);
+        let mut marks = Marks::default();
+        marks.raise(&gate);
+        Answer { reply, marks }
+    }
+
+    fn command(
+        &mut self,
+        input: &[u8],
+        database: usize,
+        breadth: Breadth,
+        protocol: Protocol,
+        info: &ClientInfo,
+    ) -> Answer {
+        let began = Instant::now();
+        let mut request = Request::new();
+        // Its limits were checked when it was read, and may be others by now.
+        let limits = Limits { max_bulk_len: usize::MAX, ..Limits::default() };
+        let parsed = Parser::new().parse(input, &limits, &mut request);
+        assert!(matches!(parsed, Ok(Parsed::Complete { .. })), "a job holds one whole command");
+        let args: SmallVec<[&[u8]; 8]> = request.args(input).collect();
+        let args = Args::new(&args);
+        let Ok(command) = commands::resolve(args) else { unreachable!("a job's command was resolved before") };
+        let Run::View(run) = command.run else { unreachable!("a job's command works on keys") };
+        let rules = Rules::new(self.shared.config.load_full());
+        let mut reply = Reply::new(protocol);
+        let code = Code {
+            instance: &self.shared.instance,
+            command,
+            run,
+            args,
+            database,
+            settings: &rules.settings,
+            clock: clock(),
+        };
+        let mut marks = Marks::default();
+        let mut ran = code.run(Place::Desk, breadth, (&mut self.scratch, &mut self.keys), &mut reply);
+        if matches!(ran, Ok(Ran::Undeclared)) {
+            ran = code.run(Place::Desk, Breadth::Shard, (&mut self.scratch, &mut self.keys), &mut reply);
+        }
+        match ran {
+            Ok(Ran::Done(gate)) => marks.raise(&gate),
+            Ok(Ran::Later | Ran::Undeclared) => unreachable!("the desk waits, and a locked database declares all"),
+            Err(fault) => {
+                self.shared.faults.note(&fault);
+                reply.error(&code::fault_text(&fault));
+            }
+        }
+        let nanos = meter::nanos(began, Instant::now());
+        let stats = self.shared.stats.thread(self.index);
+        stats.commands.add(1);
+        let counters = stats.command(self.numbers.of(command));
+        counters.calls.add(1);
+        counters.nanos.add(nanos);
+        meter::note_outcome(&self.shared.stats, counters, reply.buffer());
+        if nanos >= rules.slow_nanos {
+            meter::note_slow(&self.shared, &rules, info, command, args, nanos);
+        }
+        Answer { reply: reply.into_buffer(), marks }
+    }
+}

@@ -1,0 +1,187 @@
+//! The server as a whole: its start and its end.
+//!
+//! ```text
+//!   start: listeners ─▶ desk ─▶ workers ─▶ control (accepts)
+//!   end:   control stops ─▶ sessions end, with their replies ─▶ workers ─▶ desk ─▶ the binary closes the instance
+//! ```
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use engine::Instance;
+use tokio::runtime::Builder;
+
+use crate::accept::Acceptor;
+use crate::client::Kill;
+use crate::config::Settings;
+use crate::desk::Desk;
+use crate::host::Host;
+use crate::housekeeping::keep_house;
+use crate::listen::{self, Address, Listener};
+use crate::shared::Shared;
+use crate::worker::{Arrivals, Worker};
+
+/// Workers beyond so many gain nothing.
+const MAX_AUTO_WORKERS: usize = 8;
+/// Desk threads for each core, at least and at most.
+const DESK_PER_CORE: usize = 4;
+const AUTO_DESK: (usize, usize) = (8, 64);
+/// File descriptors that are not for clients: logs, stores, listeners.
+const OWN_FILES: u64 = 1024;
+/// At the end: how long sessions may take to send their last replies, and to end at all; how long the desk may take.
+const LAST_REPLIES: Duration = Duration::from_secs(2);
+const LAST_SESSIONS: Duration = Duration::from_secs(1);
+const LAST_JOBS: Duration = Duration::from_secs(3);
+
+/// A running server.
+pub struct Server {
+    shared: Arc<Shared>,
+    control: JoinHandle<()>,
+    workers: Vec<JoinHandle<()>>,
+    desk: Vec<JoinHandle<()>>,
+    sockets: Vec<PathBuf>,
+}
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Nobody uses the instance any more: it can be closed.
+    Quiet,
+    /// A command is still at work. The instance must not be closed; its logs hold what it has.
+    Busy,
+}
+
+impl Server {
+    /// Opens the listeners and starts the threads.
+    ///
+    /// # Errors
+    /// A sentence that says what is in the way.
+    pub fn start(settings: Settings, instance: Arc<Instance>, host: Arc<dyn Host>) -> Result<Self, String> {
+        let failed = |error: io::Error| format!("The server cannot be started: {error}.");
+        let counts = (worker_count(settings.config.workers), desk_count(settings.config.desk_threads));
+        let listeners = listen::open(&settings.config)?;
+        let most = raise_file_limit(u64::from(settings.config.maxclients));
+        let shared = Arc::new(Shared::new(settings, instance, host, counts).map_err(failed)?);
+        publish(&shared, &listeners);
+        let sockets = listeners.iter().filter_map(|listener| match &listener.at {
+            Address::Unix(path) => Some(path.clone()),
+            Address::Tcp(_) => None,
+        });
+        let sockets = sockets.collect();
+        let (desk, desk_threads) = Desk::start(&shared).map_err(failed)?;
+        let started = (0..counts.0).map(|index| Worker::start(&shared, &desk, index));
+        let started: Vec<(Arrivals, JoinHandle<()>)> = started.collect::<io::Result<_>>().map_err(failed)?;
+        let (arrivals, workers) = started.into_iter().unzip();
+        let acceptor = Acceptor { shared: Arc::clone(&shared), workers: arrivals, next: AtomicUsize::new(0), most };
+        let control = start_control(acceptor, listeners).map_err(failed)?;
+        Ok(Self { shared, control, workers, desk: desk_threads, sockets })
+    }
+
+    /// What its threads share.
+    #[must_use]
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Ends it: nobody is let in, commands that have begun end, their replies are sent.
+    pub fn stop(self) -> Ended {
+        // Makes the control thread end, whoever calls this.
+        self.shared.shutdown.request(crate::shutdown::Cause::Command);
+        join_within(vec![self.control], LAST_SESSIONS);
+        for path in &self.sockets {
+            // Somebody else may have removed it.
+            let _ = std::fs::remove_file(path);
+        }
+        let end_all = |how| self.shared.clients.list().iter().for_each(|info| info.kill(how));
+        end_all(Kill::AfterReplies);
+        let late = join_within(self.workers, LAST_REPLIES);
+        end_all(Kill::Now);
+        let late = join_within(late, LAST_SESSIONS);
+        // The last worker took the way to the desk with it.
+        let late_jobs = if late.is_empty() { join_within(self.desk, LAST_JOBS) } else { self.desk };
+        if late.is_empty() && late_jobs.is_empty() { Ended::Quiet } else { Ended::Busy }
+    }
+}
+
+/// Joins the threads that end in time; returns the others.
+fn join_within(mut threads: Vec<JoinHandle<()>>, time: Duration) -> Vec<JoinHandle<()>> {
+    const LOOK: Duration = Duration::from_millis(5);
+    let deadline = Instant::now() + time;
+    loop {
+        let (done, left): (Vec<_>, Vec<_>) = threads.into_iter().partition(JoinHandle::is_finished);
+        // A panic has ended the process already.
+        done.into_iter().for_each(|thread| drop(thread.join()));
+        threads = left;
+        if threads.is_empty() || Instant::now() >= deadline {
+            return threads;
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// The thread that accepts clients and looks after them.
+fn start_control(acceptor: Acceptor, listeners: Vec<Listener>) -> io::Result<JoinHandle<()>> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("control".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            let shared = Arc::clone(&acceptor.shared);
+            let acceptor = Arc::new(acceptor);
+            for listener in listeners {
+                let acceptor = Arc::clone(&acceptor);
+                tokio::spawn(async move { acceptor.accept_from(listener).await });
+            }
+            tokio::spawn(keep_house(Arc::clone(&shared)));
+            shared.shutdown.wanted().await;
+        });
+    })
+}
+
+fn publish(shared: &Shared, listeners: &[Listener]) {
+    let tcp = listeners.iter().filter_map(|listener| match listener.at {
+        Address::Tcp(address) => Some(address),
+        Address::Unix(_) => None,
+    });
+    // Set here and nowhere else.
+    let _ = shared.addresses.set(tcp.collect());
+    for listener in listeners {
+        tracing::info!("listening on {}", listener.at);
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+fn worker_count(configured: u32) -> usize {
+    if configured == 0 { cores().min(MAX_AUTO_WORKERS) } else { configured as usize }
+}
+
+fn desk_count(configured: u32) -> usize {
+    let auto = (DESK_PER_CORE * cores()).clamp(AUTO_DESK.0, AUTO_DESK.1);
+    if configured == 0 { auto } else { configured as usize }
+}
+
+/// Allows as many open files as the clients may need; says for how many clients that is enough.
+fn raise_file_limit(clients: u64) -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let needed = clients + OWN_FILES;
+    let limit = getrlimit(Resource::Nofile);
+    let mut most = limit.current.unwrap_or(u64::MAX);
+    if most < needed {
+        let target = limit.maximum.map_or(needed, |maximum| maximum.min(needed));
+        let raised = Rlimit { current: Some(target), maximum: limit.maximum };
+        if setrlimit(Resource::Nofile, raised).is_ok() {
+            most = target;
+        }
+    }
+    if most < needed {
+        let clients = most.saturating_sub(OWN_FILES).max(most / 2);
+        tracing::warn!("the limit of open files, {most}, allows only {clients} clients");
+        return usize::try_from(clients).unwrap_or(usize::MAX);
+    }
+    usize::MAX
+}

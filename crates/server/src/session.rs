@@ -1,0 +1,476 @@
+//! A session: one client's connection, from its first byte to its last.
+//!
+//! ```text
+//!        ┌──────── every whole command is run ────────┐
+//!        ▼                                            │
+//!   Drained ──bytes──▶ batch ──▶ More: others first ──┤
+//!                        │                            │
+//!                        ├─────▶ Wait: desk, room, .. ┘    no further command runs meanwhile
+//!                        └─────▶ End: what is to be sent is sent, then the socket is closed
+//! ```
+//!
+//! A session between two requests holds no buffer: it reads into the worker's, and keeps only the bytes of a request
+//! that is not whole. A request that does not fit there gets a buffer of its own, which grows with what has arrived, not
+//! with what was announced.
+
+pub(crate) mod batch;
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use resp::{Parser, Request};
+
+use crate::client::{ClientInfo, Kill, Place};
+use crate::desk::{Answer, Task};
+use crate::outbox::Outbox;
+use crate::session::batch::{Batch, Halt, Need, Why, end_reply};
+use crate::shared::clock;
+use crate::socket::{Reader, Writer};
+use crate::state::SessionState;
+use crate::worker::Worker;
+
+/// How long a client may take to read its last replies.
+const LAST_REPLIES: Duration = Duration::from_secs(5);
+/// The most bytes of an unfinished request that are copied in front of a read into the worker's buffer.
+const SHARED_PREFIX: usize = 16 << 10;
+/// A buffer of a session's own grows at least by so much.
+const MIN_GROWTH: usize = 32 << 10;
+/// A request of at least so many bytes takes its buffer along to the desk instead of being copied.
+const MOVED_REQUEST: usize = 64 << 10;
+
+/// The buffers that the sessions of a worker read into, one after the other.
+pub(crate) struct Reading {
+    pub buffer: Vec<u8>,
+    pub request: Request,
+}
+
+/// A session.
+pub(crate) struct Session {
+    worker: Rc<Worker>,
+    reader: Reader,
+    outbox: Rc<Outbox>,
+    state: SessionState,
+    parser: Parser,
+    /// Received and not executed.
+    input: Vec<u8>,
+    /// Below so many bytes of input there is no whole request.
+    wanted: usize,
+    _place: Place,
+}
+
+/// What a session does next.
+enum Step {
+    /// Read: there is no whole request.
+    Drained,
+    /// Go on once others have had their turn.
+    More,
+    /// Go on when something has happened.
+    Wait(Wait),
+    /// Stop.
+    End(End),
+}
+
+enum Wait {
+    Desk(Task),
+    Room,
+    Log,
+    Sleep(Duration),
+    /// Until it is killed: the server ends. Its deadline is the server's.
+    Killed,
+}
+
+enum End {
+    /// At once.
+    Now,
+    /// When the replies are sent.
+    AfterReplies,
+}
+
+/// The bytes of a batch.
+enum Bytes<'a> {
+    /// The worker's buffer.
+    Shared(&'a [u8]),
+    /// The session's own.
+    Own(Vec<u8>),
+}
+
+impl Bytes<'_> {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Shared(bytes) => bytes,
+            Self::Own(bytes) => bytes,
+        }
+    }
+
+    /// What begins at `at`, in as little memory as that takes.
+    fn rest(self, at: usize) -> Vec<u8> {
+        match self {
+            Self::Own(mut bytes) if bytes.len() - at > SHARED_PREFIX => {
+                bytes.drain(..at);
+                bytes
+            }
+            Self::Own(_) | Self::Shared(_) => self.as_slice()[at..].to_vec(),
+        }
+    }
+
+    /// The request of `len` bytes at `at`, as bytes and where it begins in them, and what follows it.
+    fn cut(self, at: usize, len: usize) -> (Vec<u8>, usize, Vec<u8>) {
+        let end = at + len;
+        match self {
+            Self::Own(mut bytes) if len >= MOVED_REQUEST => {
+                let rest = bytes[end..].to_vec();
+                bytes.truncate(end);
+                (bytes, at, rest)
+            }
+            Self::Own(_) | Self::Shared(_) => {
+                let request = self.as_slice()[at..end].to_vec();
+                (request, 0, self.rest(end))
+            }
+        }
+    }
+}
+
+impl Session {
+    pub(crate) fn new(
+        worker: Rc<Worker>,
+        (reader, writer): (Reader, Writer),
+        info: Arc<ClientInfo>,
+        place: Place,
+    ) -> Self {
+        let state = SessionState::new(Arc::clone(&info), &worker.rules().config);
+        Self {
+            worker,
+            reader,
+            outbox: Rc::new(Outbox::new(info, writer)),
+            state,
+            parser: Parser::new(),
+            input: Vec::new(),
+            wanted: 1,
+            _place: place,
+        }
+    }
+
+    /// Serves the client until it goes or is closed.
+    pub(crate) async fn serve(mut self) {
+        if let End::AfterReplies = self.live().await {
+            let sent = poll_fn(|cx| match self.state.info.killed() {
+                Some(Kill::Now) => Poll::Ready(()),
+                Some(Kill::AfterReplies) | None => self.outbox.poll_empty(cx.waker()),
+            });
+            // A client that does not read its last replies does not get them.
+            let _ = tokio::time::timeout(LAST_REPLIES, sent).await;
+        }
+        self.outbox.break_off();
+    }
+
+    async fn live(&mut self) -> End {
+        let mut step = Step::Drained;
+        loop {
+            step = match step {
+                Step::Drained => poll_fn(|cx| self.poll_receive(cx)).await,
+                Step::More => {
+                    tokio::task::yield_now().await;
+                    self.go_on()
+                }
+                Step::Wait(wait) => {
+                    self.state.info.is_waiting.store(true, Ordering::Relaxed);
+                    self.wait(wait).await;
+                    self.state.info.is_waiting.store(false, Ordering::Relaxed);
+                    self.go_on()
+                }
+                Step::End(end) => return end,
+            }
+        }
+    }
+
+    fn killed(&self) -> Option<End> {
+        self.state.info.killed().map(|how| match how {
+            Kill::Now => End::Now,
+            Kill::AfterReplies => End::AfterReplies,
+        })
+    }
+
+    /// Reads, and runs what has become whole.
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        self.state.info.watch(cx.waker());
+        if let Some(end) = self.killed() {
+            return Poll::Ready(Step::End(end));
+        }
+        let worker = Rc::clone(&self.worker);
+        let mut reading = worker.reading.borrow_mut();
+        let Reading { buffer, request } = &mut *reading;
+        if self.input.len() <= SHARED_PREFIX && self.wanted < buffer.capacity() {
+            buffer.clear();
+            buffer.extend_from_slice(&self.input);
+            let got = ready!(self.reader.poll_read(cx, buffer));
+            if let Some(step) = self.received(got) {
+                return Poll::Ready(step);
+            }
+            self.input = Vec::new();
+            let halt = self.run(request, buffer);
+            return Poll::Ready(self.conclude(halt, Bytes::Shared(buffer)));
+        }
+        loop {
+            self.grow();
+            let mut input = std::mem::take(&mut self.input);
+            let got = self.reader.poll_read(cx, &mut input);
+            self.input = input;
+            if let Some(step) = self.received(ready!(got)) {
+                return Poll::Ready(step);
+            }
+            if self.input.len() >= self.wanted {
+                let input = std::mem::take(&mut self.input);
+                let halt = self.run(request, &input);
+                return Poll::Ready(self.conclude(halt, Bytes::Own(input)));
+            }
+            if let Some(step) = self.over_input_limit() {
+                return Poll::Ready(step);
+            }
+        }
+    }
+
+    /// Makes room in the session's own buffer: for the rest of the request, but at most as much as is there already.
+    fn grow(&mut self) {
+        let len = self.input.len();
+        if len == self.input.capacity() {
+            let missing = self.wanted.saturating_sub(len).max(1);
+            self.input.reserve_exact(missing.min(len.max(MIN_GROWTH)));
+        }
+    }
+
+    /// Counts what was read. `Some`: it was the end.
+    fn received(&mut self, got: std::io::Result<usize>) -> Option<Step> {
+        match got {
+            Ok(0) => Some(Step::End(End::AfterReplies)),
+            Ok(bytes) => {
+                let stats = self.worker.stats();
+                stats.net_in.add(bytes as u64);
+                stats.reads.add(1);
+                None
+            }
+            Err(_) => Some(Step::End(End::Now)),
+        }
+    }
+
+    /// Runs what was received and is whole, without reading.
+    fn go_on(&mut self) -> Step {
+        if let Some(end) = self.killed() {
+            return Step::End(end);
+        }
+        let worker = Rc::clone(&self.worker);
+        let mut reading = worker.reading.borrow_mut();
+        let input = std::mem::take(&mut self.input);
+        let halt = self.run(&mut reading.request, &input);
+        self.conclude(halt, Bytes::Own(input))
+    }
+
+    /// Runs the whole requests of `bytes` and hands their output to the turn.
+    fn run(&mut self, request: &mut Request, bytes: &[u8]) -> Halt {
+        let rules = self.worker.rules();
+        let now = clock();
+        let halt = {
+            let mut tools = self.worker.tools.borrow_mut();
+            let mut output = self.outbox.output();
+            output.prepare(self.state.protocol, &mut self.worker.spares.borrow_mut());
+            let mut batch = Batch {
+                shared: &self.worker.shared,
+                stats: self.worker.stats(),
+                rules: &rules,
+                tools: &mut tools,
+                state: &mut self.state,
+                reply: &mut output.next,
+                marks: crate::gate::Marks::default(),
+                clock: now,
+                meter: Batch::begin_meter(),
+            };
+            let halt = batch.run(&mut self.parser, request, bytes);
+            let marks = batch.marks;
+            self.worker.turn.touch(&marks);
+            output.next_marks.raise(marks.as_gate());
+            halt
+        };
+        self.state.info.last_active.store(now.0, Ordering::Relaxed);
+        self.hand_over();
+        halt
+    }
+
+    /// Has the output sent, unless there is too much of it.
+    fn hand_over(&self) {
+        let (waiting, fresh) = {
+            let output = self.outbox.output();
+            (output.waiting(), output.next.is_empty())
+        };
+        if fresh {
+            return;
+        }
+        self.worker.turn.join(&self.outbox);
+        let limit = self.worker.rules().output_limit();
+        if limit.hard > 0 && waiting as u64 > limit.hard {
+            self.worker.shared.stats.closed_output_limit.add(1);
+            tracing::warn!(
+                peer = self.state.info.ends.peer,
+                bytes = waiting,
+                "closing a client: too much unread output"
+            );
+            self.state.info.kill(Kill::Now);
+        }
+    }
+
+    /// Keeps what a batch left, and says what comes next.
+    fn conclude(&mut self, halt: Halt, bytes: Bytes<'_>) -> Step {
+        let Halt { at, why } = halt;
+        let step = match why {
+            Why::Incomplete { wanted } => {
+                self.wanted = wanted;
+                self.input = bytes.rest(at);
+                Step::Drained
+            }
+            Why::Full => {
+                self.input = bytes.rest(at);
+                Step::More
+            }
+            Why::Needs { len, need } => self.need(need, bytes, at, len),
+            Why::Close | Why::Protocol => return Step::End(End::AfterReplies),
+        };
+        self.state.info.input_bytes.store(self.input.len(), Ordering::Relaxed);
+        self.state.info.input_memory.store(self.input.capacity(), Ordering::Relaxed);
+        self.over_input_limit().unwrap_or(step)
+    }
+
+    fn need(&mut self, need: Need, bytes: Bytes<'_>, at: usize, len: usize) -> Step {
+        let wait = match need {
+            Need::Desk(breadth) => {
+                self.worker.stats().to_desk.add(1);
+                let (input, at, rest) = bytes.cut(at, len);
+                self.input = rest;
+                Wait::Desk(Task::Command { input, at, database: self.state.database, breadth })
+            }
+            // The command has not run: it is read again.
+            Need::Room => {
+                self.input = bytes.rest(at);
+                Wait::Room
+            }
+            Need::Log => {
+                self.input = bytes.rest(at);
+                Wait::Log
+            }
+            Need::Work(work) => {
+                self.input = bytes.rest(at + len);
+                Wait::Desk(Task::Work(work))
+            }
+            Need::Sleep(time) => {
+                self.input = bytes.rest(at + len);
+                Wait::Sleep(time)
+            }
+            Need::End => {
+                self.worker.shared.shutdown.request(crate::shutdown::Cause::Command);
+                Wait::Killed
+            }
+        };
+        Step::Wait(wait)
+    }
+
+    fn over_input_limit(&self) -> Option<Step> {
+        let limit = self.worker.rules().input_limit;
+        if self.input.len() <= limit {
+            return None;
+        }
+        self.worker.shared.stats.closed_input_limit.add(1);
+        let (peer, bytes) = (&self.state.info.ends.peer, self.input.len());
+        tracing::warn!(peer, bytes, "closing a client: too much input that is no command");
+        Some(Step::End(End::Now))
+    }
+
+    /// Waits. A kill ends it at once; one that lets replies out lets a job at the desk end first.
+    async fn wait(&mut self, wait: Wait) {
+        match wait {
+            Wait::Desk(task) => self.wait_for_desk(task).await,
+            Wait::Room => {
+                let instance = Arc::clone(&self.worker.shared.instance);
+                self.unless_killed(poll_fn(|cx| instance.budget().poll_room(cx.waker()))).await;
+            }
+            Wait::Log => {
+                let instance = Arc::clone(&self.worker.shared.instance);
+                let Some(shard) = instance.shard(self.state.database) else { return };
+                let end = shard.log.end();
+                self.unless_killed(poll_fn(|cx| shard.log.poll_written(end, cx.waker()))).await;
+            }
+            Wait::Sleep(time) => {
+                self.unless_killed(tokio::time::sleep(time)).await;
+            }
+            Wait::Killed => {
+                self.unless_killed(std::future::pending::<()>()).await;
+            }
+        }
+    }
+
+    async fn wait_for_desk(&mut self, task: Task) {
+        let desk = self.worker.desk.clone();
+        let info = Arc::clone(&self.state.info);
+        let protocol = self.state.protocol;
+        let job = async {
+            let answer = desk.ask(task, protocol, &info).await?;
+            answer.await.ok()
+        };
+        let mut job = pin!(job);
+        let answer = poll_fn(|cx| match info.killed() {
+            Some(Kill::Now) => Poll::Ready(None),
+            Some(Kill::AfterReplies) | None => job.as_mut().poll(cx),
+        })
+        .await;
+        if let Some(answer) = answer {
+            self.take_answer(&answer);
+        }
+    }
+
+    fn take_answer(&mut self, answer: &Answer) {
+        {
+            let mut output = self.outbox.output();
+            output.prepare(self.state.protocol, &mut self.worker.spares.borrow_mut());
+            let mark = output.next.len();
+            output.next.raw(&answer.reply);
+            output.next_marks.raise(answer.marks.as_gate());
+            end_reply(&mut self.state, &mut output.next, mark);
+        }
+        self.worker.turn.touch(&answer.marks);
+        self.hand_over();
+    }
+
+    /// Waits for `future`, or a kill of either kind.
+    async fn unless_killed<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        poll_fn(|cx| match self.state.info.killed() {
+            Some(Kill::Now | Kill::AfterReplies) => Poll::Ready(None),
+            None => future.as_mut().poll(cx).map(Some),
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_request_takes_its_buffer_along() {
+        let mut bytes = vec![b'a'; 10];
+        bytes.extend(vec![b'b'; MOVED_REQUEST]);
+        bytes.extend(b"rest");
+        let before = bytes.as_ptr();
+        let (request, at, rest) = Bytes::Own(bytes).cut(10, MOVED_REQUEST);
+        assert_eq!((request.as_ptr(), at, rest.as_slice()), (before, 10, b"rest".as_slice()));
+        assert_eq!(request.len(), 10 + MOVED_REQUEST);
+    }
+
+    #[test]
+    fn a_small_request_is_copied() {
+        let (request, at, rest) = Bytes::Shared(b"aabbbcc").cut(2, 3);
+        assert_eq!((request.as_slice(), at, rest.as_slice()), (b"bbb".as_slice(), 0, b"cc".as_slice()));
+        assert_eq!(Bytes::Own(b"aabb".to_vec()).rest(2), b"bb");
+    }
+}

@@ -1,0 +1,278 @@
+//! The commands that one read brought, run one after the other.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use commands::spec::{Command, Flags, Run, Scope, ViewFn};
+use commands::{Args, Error, KeyRef};
+use engine::{Place, Ran, Scratch};
+use keyspace::Millis;
+use resp::{Limits, Parsed, Parser, ProtocolError, Reply, Request, Trust};
+use smallvec::SmallVec;
+
+use crate::catalog::{CommandNumber, Numbers};
+use crate::code::{self, Breadth, Code};
+use crate::gate::Marks;
+use crate::meter::{self, Meter};
+use crate::rules::Rules;
+use crate::session_commands::{self, DeskWork, Outcome};
+use crate::shared::Shared;
+use crate::state::{Replies, SessionState};
+use crate::stats::ThreadStats;
+
+/// How much one batch may do before others get their turn.
+const MAX_COMMANDS: usize = 1024;
+const MAX_BYTES: usize = 256 << 10;
+
+/// What the batches of one worker use one after the other.
+pub(crate) struct Tools {
+    pub scratch: Scratch,
+    pub keys: Vec<KeyRef>,
+    pub numbers: Numbers,
+}
+
+/// Where a batch stopped, and why.
+pub(crate) struct Halt {
+    /// Bytes executed.
+    pub at: usize,
+    pub why: Why,
+}
+
+/// Why a batch stopped.
+pub(crate) enum Why {
+    /// No whole command is left; so many bytes from `at` on are needed at least.
+    Incomplete { wanted: usize },
+    /// Others must get their turn.
+    Full,
+    /// A command of `len` bytes at `at` needs something.
+    Needs { len: usize, need: Need },
+    /// The last command ended the session.
+    Close,
+    /// The client does not speak the protocol. The error is in the reply.
+    Protocol,
+}
+
+/// What a command needs. It has not run, but for the last three.
+pub(crate) enum Need {
+    /// The desk.
+    Desk(Breadth),
+    /// Room for dirty records.
+    Room,
+    /// The log of the selected database to be written.
+    Log,
+    /// The desk, for the rest of it.
+    Work(DeskWork),
+    /// Time.
+    Sleep(Duration),
+    /// The end of the server.
+    End,
+}
+
+/// How a command ended.
+enum Verdict {
+    Next,
+    Close,
+    Needs(Need),
+}
+
+/// What a batch works with.
+pub(crate) struct Batch<'a> {
+    pub shared: &'a Arc<Shared>,
+    pub stats: &'a ThreadStats,
+    pub rules: &'a Rules,
+    pub tools: &'a mut Tools,
+    pub state: &'a mut SessionState,
+    pub reply: &'a mut Reply,
+    /// What the replies show and what was done.
+    pub marks: Marks,
+    pub clock: Millis,
+    pub meter: Meter,
+}
+
+impl Batch<'_> {
+    /// Runs the whole commands of `bytes`.
+    pub(crate) fn run(&mut self, parser: &mut Parser, request: &mut Request, bytes: &[u8]) -> Halt {
+        let mut at = 0;
+        let mut last = None;
+        let mut trust = self.state.trust;
+        let mut limits = self.rules.limits(trust);
+        let mut left = MAX_COMMANDS;
+        let why = loop {
+            if left == 0 || at > MAX_BYTES {
+                break if at < bytes.len() { Why::Full } else { Why::Incomplete { wanted: 1 } };
+            }
+            left -= 1;
+            match parser.parse(&bytes[at..], &limits, request) {
+                Ok(Parsed::Complete { consumed }) => {
+                    match self.line(request, &bytes[at..], &mut last) {
+                        Verdict::Next => at += consumed,
+                        Verdict::Close => break Why::Close,
+                        Verdict::Needs(need) => break Why::Needs { len: consumed, need },
+                    }
+                    if self.state.trust != trust {
+                        trust = self.state.trust;
+                        limits = self.rules.limits(trust);
+                    }
+                }
+                Ok(Parsed::Empty { consumed }) => at += consumed,
+                Ok(Parsed::Incomplete { wanted }) => break Why::Incomplete { wanted },
+                Err(error) => break self.broken_protocol(error, &limits),
+            }
+        };
+        self.meter.finish(self.stats);
+        if let Some(CommandNumber(number)) = last {
+            self.state.info.command.store(number, std::sync::atomic::Ordering::Relaxed);
+        }
+        Halt { at, why }
+    }
+
+    #[inline]
+    fn line(&mut self, request: &Request, bytes: &[u8], last: &mut Option<CommandNumber>) -> Verdict {
+        let args: SmallVec<[&[u8]; 8]> = request.args(bytes).collect();
+        let args = Args::new(&args);
+        if self.state.replies == Replies::SkipNext {
+            self.state.replies = Replies::Skip;
+        }
+        let mark = self.reply.len();
+        let verdict = match commands::resolve(args) {
+            Ok(command) => self.command(command, args, mark, last),
+            Err(error) => self.unresolved(args, &error),
+        };
+        match (&verdict, self.state.replies) {
+            (_, Replies::On) => {}
+            // The reply is yet to come, and so is its end.
+            (Verdict::Needs(Need::Desk(_) | Need::Room | Need::Log | Need::Work(_)), _) => {}
+            (_, _) => end_reply(self.state, self.reply, mark),
+        }
+        verdict
+    }
+
+    #[inline]
+    fn command(
+        &mut self,
+        command: &'static Command,
+        args: Args<'_>,
+        mark: usize,
+        last: &mut Option<CommandNumber>,
+    ) -> Verdict {
+        let number = self.tools.numbers.of(command);
+        *last = Some(number);
+        if self.state.trust == Trust::Unauthenticated && !command.spec.flags.has(Flags::NO_AUTH) {
+            return self.reject(number, "NOAUTH Authentication required.");
+        }
+        let verdict = match command.run {
+            Run::View(run) => self.view(command, number, run, args),
+            Run::Session => self.session(command, args),
+            Run::Container => unreachable!("a container resolves to its subcommand"),
+        };
+        if matches!(verdict, Verdict::Needs(Need::Desk(_) | Need::Room | Need::Log)) {
+            return verdict;
+        }
+        let nanos = self.meter.lap(self.stats, number);
+        if self.reply.buffer().get(mark) == Some(&b'-') {
+            let counters = self.stats.command(number);
+            meter::note_outcome(&self.shared.stats, counters, &self.reply.buffer()[mark..]);
+        }
+        if nanos >= self.rules.slow_nanos {
+            meter::note_slow(self.shared, self.rules, &self.state.info, command, args, nanos);
+        }
+        verdict
+    }
+
+    #[inline]
+    fn view(&mut self, command: &'static Command, number: CommandNumber, run: ViewFn, args: Args<'_>) -> Verdict {
+        let instance = &self.shared.instance;
+        if command.spec.flags.has(Flags::WRITE) {
+            if let Some(shard) = instance.shard(self.state.database) {
+                if let Some(fault) = shard.refuses_writes() {
+                    self.shared.faults.note(&fault);
+                    return self.reject(number, &code::refusal_text(&fault));
+                }
+                if shard.log.is_full() {
+                    return Verdict::Needs(Need::Log);
+                }
+            }
+            if !instance.budget().has_room() {
+                self.shared.stats.waits_for_room.add(1);
+                return Verdict::Needs(Need::Room);
+            }
+        }
+        if command.scope != Scope::Keys {
+            return Verdict::Needs(Need::Desk(Breadth::Declared));
+        }
+        let settings = &self.rules.settings;
+        let database = self.state.database;
+        let code = Code { instance, command, run, args, database, settings, clock: self.clock };
+        let memory = (&mut self.tools.scratch, &mut self.tools.keys);
+        match code.run(Place::Worker, Breadth::Declared, memory, self.reply) {
+            Ok(Ran::Done(gate)) => {
+                self.marks.raise(&gate);
+                Verdict::Next
+            }
+            Ok(Ran::Later) => Verdict::Needs(Need::Desk(Breadth::Declared)),
+            Ok(Ran::Undeclared) => Verdict::Needs(Need::Desk(Breadth::Shard)),
+            Err(fault) => {
+                self.shared.faults.note(&fault);
+                self.reply.error(&code::fault_text(&fault));
+                Verdict::Next
+            }
+        }
+    }
+
+    fn session(&mut self, command: &'static Command, args: Args<'_>) -> Verdict {
+        match session_commands::run(self.shared, self.state, command, args, self.reply) {
+            Outcome::Done => Verdict::Next,
+            Outcome::Close => Verdict::Close,
+            Outcome::Desk(work) => Verdict::Needs(Need::Work(work)),
+            Outcome::Sleep(time) => Verdict::Needs(Need::Sleep(time)),
+            Outcome::Shutdown => Verdict::Needs(Need::End),
+        }
+    }
+
+    #[cold]
+    fn reject(&mut self, number: CommandNumber, text: &str) -> Verdict {
+        self.stats.command(number).rejected.add(1);
+        self.shared.stats.count_error(text.as_bytes());
+        self.reply.error(text);
+        Verdict::Next
+    }
+
+    #[cold]
+    fn unresolved(&mut self, args: Args<'_>, error: &Error) -> Verdict {
+        let Error::Reply(text) = error else { unreachable!("looking up a command stops at nothing") };
+        if let Some(command) = commands::lookup(args.at(0)) {
+            self.stats.command(self.tools.numbers.of(command)).rejected.add(1);
+        }
+        self.shared.stats.count_error(text);
+        self.reply.error_bytes(text);
+        Verdict::Next
+    }
+
+    #[cold]
+    fn broken_protocol(&mut self, error: ProtocolError, limits: &Limits) -> Why {
+        self.shared.stats.protocol_errors.add(1);
+        self.shared.stats.count_error(b"ERR");
+        tracing::debug!(peer = self.state.info.ends.peer, ?limits, "closing a client: {error}");
+        self.reply.error_bytes(&error.reply());
+        Why::Protocol
+    }
+}
+
+impl<'a> Batch<'a> {
+    /// A batch that begins now.
+    pub(crate) fn begin_meter() -> Meter {
+        Meter::new(Instant::now())
+    }
+}
+
+/// Ends the reply that begins at `mark`, as `CLIENT REPLY` has it.
+pub(crate) fn end_reply(state: &mut SessionState, reply: &mut Reply, mark: usize) {
+    match state.replies {
+        Replies::On => {}
+        Replies::Off | Replies::SkipNext => reply.truncate(mark),
+        Replies::Skip => {
+            reply.truncate(mark);
+            state.replies = Replies::On;
+        }
+    }
+}
