@@ -55,6 +55,12 @@ impl Budget {
         self.dirty.load(Ordering::Relaxed).max(0) as u64
     }
 
+    /// Bytes in use and dirty as they are booked, below zero too.
+    #[cfg(test)]
+    pub(crate) fn exact(&self) -> (i64, i64) {
+        (self.used.load(Ordering::Relaxed), self.dirty.load(Ordering::Relaxed))
+    }
+
     /// Records evicted since the start.
     #[must_use]
     pub fn evicted(&self) -> u64 {

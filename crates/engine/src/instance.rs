@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use keyspace::Millis;
 use keyspace::view::Limits;
@@ -41,6 +41,8 @@ pub struct Options {
     pub hot_bytes: u64,
     /// When values explode.
     pub limits: Limits,
+    /// The clock, for work of the instance's own.
+    pub clock: fn() -> Millis,
     /// Opens the stores.
     pub stores: Arc<dyn StoreFactory>,
 }
@@ -59,9 +61,26 @@ impl Options {
             settle_interval: Duration::from_secs(1),
             hot_bytes: 256 << 20,
             limits: Limits::default(),
+            clock: system_clock,
             stores,
         }
     }
+}
+
+/// Whether expired records in memory are deleted without being asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActiveExpiry {
+    /// They are.
+    On,
+    /// They wait for a write or a compaction.
+    Off,
+}
+
+/// The operating system's clock.
+#[must_use]
+pub fn system_clock() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// All databases of one server.
@@ -76,6 +95,7 @@ pub struct Instance {
     settle_millis: AtomicU64,
     recovery_log_max: AtomicU64,
     log_retain_bytes: AtomicU64,
+    sweeps: AtomicBool,
     start: Millis,
     alarm: Arc<Alarm>,
     settler: Mutex<Option<JoinHandle<()>>>,
@@ -122,6 +142,14 @@ impl Instance {
     /// # Errors
     /// When the folder is in use, is of another format, or a database cannot be opened without losing something.
     pub fn open(options: Options, clock: Millis) -> Result<(Arc<Self>, Vec<Recovery>), Fault> {
+        let (instance, recoveries) = Self::open_still(options, clock)?;
+        let settler = settle::spawn(&instance, instance.alarm.clone());
+        *instance.settler.lock() = Some(settler);
+        Ok((instance, recoveries))
+    }
+
+    /// As [`Instance::open`], without a settle thread: tests settle when they want to.
+    pub(crate) fn open_still(options: Options, clock: Millis) -> Result<(Arc<Self>, Vec<Recovery>), Fault> {
         let folder = Folder::open(&options.dir)?;
         let instance = Arc::new(Self {
             budget: Budget::new(options.hot_bytes),
@@ -133,6 +161,7 @@ impl Instance {
             settle_millis: AtomicU64::new(options.settle_interval.as_millis() as u64),
             recovery_log_max: AtomicU64::new(options.recovery_log_max),
             log_retain_bytes: AtomicU64::new(options.log_retain_bytes),
+            sweeps: AtomicBool::new(true),
             start: clock,
             alarm: Arc::default(),
             settler: Mutex::default(),
@@ -146,8 +175,6 @@ impl Instance {
         for database in found {
             recoveries.push(instance.open_shard(database, clock)?);
         }
-        let settler = settle::spawn(&instance, instance.alarm.clone());
-        *instance.settler.lock() = Some(settler);
         Ok((instance, recoveries))
     }
 
@@ -240,6 +267,15 @@ impl Instance {
 
     pub(crate) fn log_retain_bytes(&self) -> u64 {
         self.log_retain_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Switches active expiry on or off.
+    pub fn set_active_expiry(&self, active: ActiveExpiry) {
+        self.sweeps.store(active == ActiveExpiry::On, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sweeps(&self) -> bool {
+        self.sweeps.load(Ordering::Relaxed)
     }
 
     /// Changes the memory for hot records, in bytes.

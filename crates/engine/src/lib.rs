@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod budget;
+mod expire;
 pub mod fault;
 mod folder;
 mod hot;
@@ -32,9 +33,13 @@ mod walk;
 pub use budget::Budget;
 pub use fault::{Fault, FaultKind};
 pub use instance::{Instance, Options};
+pub use lineage::Lsn;
 pub use recovery::Recovery;
 pub use replog::FsyncPolicy;
 pub use run::{Abort, LockKey, Place, Ran, Request, Scope};
 pub use shard::{Shard, ShardStats};
 pub use snapshot::Snapshot;
 pub use txn::{Gate, Scratch};
+
+#[cfg(test)]
+mod tests;

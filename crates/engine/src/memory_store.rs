@@ -46,14 +46,24 @@ pub struct MemoryStore {
 struct State {
     live: Contents,
     flushed: Contents,
+    /// What was written since the last flush, batch by batch.
+    unflushed: Vec<Vec<Write>>,
     temper: Temper,
+    /// So many more batches are taken before the store is full.
+    room: Option<usize>,
     expired: Vec<ExpiredRecord>,
 }
 
 impl MemoryStore {
     fn new(dir: &Path) -> Self {
-        let state =
-            State { live: Contents::default(), flushed: Contents::default(), temper: Temper::Warm, expired: Vec::new() };
+        let state = State {
+            live: Contents::default(),
+            flushed: Contents::default(),
+            unflushed: Vec::new(),
+            temper: Temper::Warm,
+            room: None,
+            expired: Vec::new(),
+        };
         Self { dir: dir.to_path_buf(), state: Mutex::new(state) }
     }
 
@@ -62,11 +72,31 @@ impl MemoryStore {
         self.state.lock().temper = temper;
     }
 
+    /// Takes so many more batches, and is full then; `None`: takes all.
+    pub fn set_room(&self, batches: Option<usize>) {
+        self.state.lock().room = batches;
+    }
+
+    /// Batches that were written and not flushed.
+    #[must_use]
+    pub fn unflushed(&self) -> usize {
+        self.state.lock().unflushed.len()
+    }
+
     /// Loses what was not flushed.
     pub fn crash(&self) {
+        self.crash_keeping(0);
+    }
+
+    /// Loses what was not flushed but for the first batches of it: a store flushes by itself now and then.
+    pub fn crash_keeping(&self, batches: usize) {
         let mut state = self.state.lock();
+        let State { flushed, unflushed, .. } = &mut *state;
+        unflushed.drain(..).take(batches).flatten().for_each(|write| flushed.apply(&write));
         state.live = state.flushed.clone();
         state.temper = Temper::Warm;
+        state.room = None;
+        state.expired.clear();
     }
 
     /// A copy of what it holds.
@@ -150,24 +180,29 @@ impl Store for MemoryStore {
 
     fn row_range<'s>(&'s self, rows: RowsId, from: &[u8], to: &[u8]) -> Result<Box<dyn Cursor + 's>, Fault> {
         let state = self.state.lock();
-        let range = state.live.rows.range((rows, from.to_vec())..).take_while(|((id, row), _)| {
-            *id == rows && (to.is_empty() || row.as_slice() < to)
-        });
+        let range = state
+            .live
+            .rows
+            .range((rows, from.to_vec())..)
+            .take_while(|((id, row), _)| *id == rows && (to.is_empty() || row.as_slice() < to));
         Ok(Box::new(Copied::new(range.map(|((_, row), value)| (row.clone(), value.clone())))))
     }
 
     fn write(&self, batch: &[Write]) -> Result<(), Fault> {
         let mut state = self.state.lock();
-        if state.temper == Temper::Full {
+        if state.temper == Temper::Full || state.room == Some(0) {
             return Err(Fault::new(FaultKind::NoSpace, "No space left on device", &self.dir));
         }
+        state.room = state.room.map(|room| room - 1);
         batch.iter().for_each(|write| state.live.apply(write));
+        state.unflushed.push(batch.to_vec());
         Ok(())
     }
 
     fn flush(&self) -> Result<(), Fault> {
         let mut state = self.state.lock();
         state.flushed = state.live.clone();
+        state.unflushed.clear();
         Ok(())
     }
 

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::Bound;
 
-use std::collections::HashMap;
 use keyspace::RowsId;
 use parking_lot::Mutex;
+use std::collections::HashMap;
 
 use crate::store::Write;
 
@@ -46,11 +46,7 @@ impl RowRange {
     #[must_use]
     pub fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
         let from = self.from.as_slice();
-        let to = if self.to.is_empty() {
-            Bound::Unbounded
-        } else {
-            Bound::Excluded(self.to.as_slice().max(from))
-        };
+        let to = if self.to.is_empty() { Bound::Unbounded } else { Bound::Excluded(self.to.as_slice().max(from)) };
         (Bound::Included(from), to)
     }
 }
@@ -132,11 +128,8 @@ impl DirtyRows {
     pub fn copy(&self, rows: RowsId, range: &RowRange) -> (BTreeMap<Vec<u8>, Option<Vec<u8>>>, Vec<RowRange>) {
         let part = self.part(rows).lock();
         let Some(set) = part.get(&rows) else { return (BTreeMap::new(), Vec::new()) };
-        let copied = set
-            .rows
-            .range::<[u8], _>(range.bounds())
-            .map(|(row, dirty)| (row.clone(), dirty.value.clone()))
-            .collect();
+        let copied =
+            set.rows.range::<[u8], _>(range.bounds()).map(|(row, dirty)| (row.clone(), dirty.value.clone())).collect();
         (copied, set.cleared.iter().map(|(range, _)| range.clone()).collect())
     }
 
@@ -174,6 +167,12 @@ impl DirtyRows {
     /// Drops everything; answers the bytes that freed.
     pub fn forget_all(&self) -> i64 {
         self.parts.iter().flat_map(|part| std::mem::take(&mut *part.lock())).map(|(_, set)| set.cost()).sum()
+    }
+
+    /// Bytes of all sets.
+    #[cfg(test)]
+    pub fn total_cost(&self) -> i64 {
+        self.parts.iter().map(|part| part.lock().values().map(RowSet::cost).sum::<i64>()).sum()
     }
 
     /// The sets there are.

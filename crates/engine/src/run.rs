@@ -103,12 +103,7 @@ impl Instance {
     ///
     /// # Errors
     /// A fault of the disk, or a shard that takes no writes; nothing of the command has happened then.
-    pub fn run(
-        &self,
-        request: &Request<'_>,
-        scratch: &mut Scratch,
-        command: &mut Command<'_>,
-    ) -> Result<Ran, Fault> {
+    pub fn run(&self, request: &Request<'_>, scratch: &mut Scratch, command: &mut Command<'_>) -> Result<Ran, Fault> {
         match request.place {
             Place::Worker => match self.attempt(request, scratch, None, Reach::Memory, command)? {
                 Attempt::Ended(ran) => Ok(ran),
@@ -194,7 +189,9 @@ impl Instance {
 
     fn hold_settle(&self, request: &Request<'_>) -> Vec<MutexGuard<'_, Settling>> {
         match (request.place, request.scope) {
-            (Place::Desk, Scope::Shard) => self.shard(request.database).map(|shard| shard.settle_lock()).into_iter().collect(),
+            (Place::Desk, Scope::Shard) => {
+                self.shard(request.database).map(|shard| shard.settle_lock()).into_iter().collect()
+            }
             (Place::Desk, Scope::AllShards) => self.shards().map(|shard| shard.settle_lock()).collect(),
             (Place::Worker, _) | (Place::Desk, Scope::Keys(_) | Scope::Walk) => Vec::new(),
         }

@@ -17,15 +17,17 @@ use std::time::{Duration, Instant};
 use keyspace::{Millis, Record, RowsId};
 use lineage::Lsn;
 
+use crate::expire;
 use crate::fault::{Fault, FaultKind};
 use crate::hot::{Entry, InStore, STRIPES, Stripe};
 use crate::instance::{Alarm, Instance};
 use crate::rows::TakenRows;
 use crate::shard::Shard;
 use crate::store::{Found, Reach, StoreHealth, Write};
+use crate::txn::Scratch;
 
 /// A batch is written when it has so many bytes.
-const BATCH_BYTES: usize = 1 << 20;
+const BATCH_BYTES: usize = if cfg!(test) { 256 } else { 1 << 20 };
 /// How long one wait for the log's sync is, before it is looked at again.
 const SYNC_WAIT: Duration = Duration::from_millis(200);
 /// A record is physically removed when it expired so long before the flushed mark's time, in milliseconds.
@@ -425,9 +427,13 @@ pub fn spawn(instance: &Arc<Instance>, alarm: Arc<Alarm>) -> JoinHandle<()> {
 
 fn run(instance: &Weak<Instance>, alarm: &Alarm, mut pause: Duration) {
     let mut backoff = BACKOFF_MIN;
+    let mut scratch = Scratch::new(1);
     while alarm.wait(pause) {
         let Some(instance) = instance.upgrade() else { return };
         let began = Instant::now();
+        if instance.sweeps() {
+            instance.shards().for_each(|shard| expire::sweep(shard, &instance, &mut scratch));
+        }
         let failed = instance.shards().filter(|shard| !turn(shard, &instance)).count();
         make_room(&instance);
         if failed > 0 {

@@ -3,17 +3,20 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use keyspace::{Millis, RowsId};
 use parking_lot::{Mutex, MutexGuard};
 use replog::Log;
 
+use crate::expire::Sweep;
 use crate::fault::{Fault, FaultKind};
 use crate::hot::{KeyHasher, STRIPES, Stripe, stripe_of};
+use crate::instance::Instance;
 use crate::rows::DirtyRows;
-use crate::settle::{Settling, marks};
+use crate::settle::{self, Settling, marks};
 use crate::store::{Store, StoreHealth, StoreStats, Write};
-use crate::walk::Cursors;
+use crate::walk::{self, Cursors};
 
 /// A stripe on cache lines of its own.
 #[derive(Debug, Default)]
@@ -36,6 +39,7 @@ pub struct Shard {
     pub(crate) dead: Mutex<Vec<(RowsId, u64)>>,
     pub(crate) cursors: Mutex<Cursors>,
     pub(crate) progress: Progress,
+    pub(crate) sweep: Sweep,
     settling: Mutex<Settling>,
     next_rows: AtomicU64,
     last_time: AtomicU64,
@@ -84,6 +88,8 @@ pub struct ShardStats {
     pub settle_cycles: u64,
     /// Records and rows that settle has written.
     pub settle_writes: u64,
+    /// Expired records that were deleted through the log.
+    pub expired: u64,
     /// The store's own.
     pub store: StoreStats,
 }
@@ -119,6 +125,7 @@ impl Shard {
             dead: Mutex::default(),
             cursors: Mutex::default(),
             progress,
+            sweep: Sweep::default(),
             settling: Mutex::new(parts.settling),
             next_rows: AtomicU64::new(parts.next_rows),
             last_time: AtomicU64::new(parts.last_time),
@@ -185,7 +192,28 @@ impl Shard {
         self.settling.lock()
     }
 
-    pub(crate) fn stored_records(&self) -> u64 {
+    /// The number of records, expired ones that are still there included. `None`: settle has been busy for `patience`.
+    /// Waits for the disk.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn count_within(&self, patience: Duration) -> Result<Option<u64>, Fault> {
+        let Some(_settling) = self.settling.try_lock_for(patience) else { return Ok(None) };
+        walk::count_settled(self).map(Some)
+    }
+
+    /// Writes what is dirty to the store, and what the store has in memory to its files. Waits for the disk.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn flush(&self, instance: &Instance) -> Result<(), Fault> {
+        settle::settle(self, instance)?;
+        settle::flush(self, instance)
+    }
+
+    /// The number of records in the store at the end of the last settle cycle.
+    #[must_use]
+    pub fn stored_records(&self) -> u64 {
         self.progress.records.load(Ordering::Relaxed)
     }
 
@@ -293,6 +321,7 @@ impl Shard {
             stored_records: self.stored_records(),
             settle_cycles: progress.cycles.load(Ordering::Relaxed),
             settle_writes: progress.writes.load(Ordering::Relaxed),
+            expired: self.sweep.deleted(),
             store: self.store.stats(),
         }
     }

@@ -7,18 +7,17 @@
 use std::collections::BTreeMap;
 
 use keyspace::record::LSN_BYTES;
-use keyspace::view::{Limits, Usage};
-use keyspace::{Encoding, Head, Millis, OpWriter, Page, Record, RowsId, Seek, Stop, View};
+
+use keyspace::{Encoding, Head, Millis, OpWriter, Record, RowsId, Stop};
 use parking_lot::MutexGuard;
 use smallvec::SmallVec;
 
 use crate::fault::{Fault, FaultKind};
 use crate::hot::{Entry, EntryState, STRIPES, Stripe, stripe_of};
 use crate::instance::Instance;
-use crate::rows::{Overlaid, RowChange, RowRange};
+use crate::rows::{RowChange, RowRange};
 use crate::shard::Shard;
 use crate::store::{Found, Reach};
-use crate::walk;
 
 /// What a stopped run lacked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,13 +90,7 @@ impl Scratch {
     /// Empty memory; `seed` starts the thread's random numbers.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self {
-            ops: OpWriter::new(),
-            touched: Vec::new(),
-            arena: Vec::new(),
-            read: Vec::new(),
-            random: seed | 1,
-        }
+        Self { ops: OpWriter::new(), touched: Vec::new(), arena: Vec::new(), read: Vec::new(), random: seed | 1 }
     }
 }
 
@@ -264,6 +257,9 @@ impl<'r> Txn<'r> {
             }
             Ok(Found::Yes) => {
                 let entry = Entry::stored(key, &self.scratch.read, self.instance.seconds(self.now));
+                if entry.record().ok().flatten().is_some_and(|record| record.head.expire_at.is_some()) {
+                    shard.sweep.note();
+                }
                 self.instance.budget.book_used(entry.cost() as i64);
                 let guard = &mut self.held[at].guard;
                 guard.insert(&shard.hasher, hash, entry);
@@ -312,14 +308,7 @@ impl<'r> Txn<'r> {
         let scratch = &mut *self.scratch;
         let key_at = (scratch.arena.len(), entry.key().len());
         scratch.arena.extend_from_slice(entry.key());
-        scratch.touched.push(Touched {
-            hash,
-            held: at as u32,
-            key: key_at,
-            old: None,
-            state: entry.state,
-            cost: 0,
-        });
+        scratch.touched.push(Touched { hash, held: at as u32, key: key_at, old: None, state: entry.state, cost: 0 });
         entry.state.touched = true;
         self.held[at].guard.insert(&shard.hasher, hash, entry);
     }
@@ -346,6 +335,9 @@ impl<'r> Txn<'r> {
     fn write_record(&mut self, key: &[u8], head: &Head, payload: &[u8]) -> Result<(usize, usize), Stop> {
         let (shard, hash, at) = self.locate_to_write(key)?;
         self.note_gained(head, payload);
+        if head.expire_at.is_some() {
+            shard.sweep.note();
+        }
         let bucket = self.held[at].guard.table.find_bucket_index(hash, |entry| entry.key() == key);
         let bucket = match bucket {
             Some(bucket) => {
@@ -443,310 +435,7 @@ impl<'r> Txn<'r> {
     }
 }
 
-impl View for Txn<'_> {
-    fn now(&self) -> Millis {
-        self.now
-    }
-
-    fn random(&mut self) -> u64 {
-        // xorshift64*: fast, and good enough to pick elements with; nothing secret is made of it.
-        let mut x = self.scratch.random;
-        x ^= x >> 12;
-        x ^= x << 25;
-        x ^= x >> 27;
-        self.scratch.random = x;
-        x.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn limits(&self) -> Limits {
-        self.instance.limits()
-    }
-
-    fn select(&mut self, database: usize) -> Result<(), Stop> {
-        self.at = self.parts.iter().position(|part| part.database == database).ok_or(Stop::Undeclared)?;
-        Ok(())
-    }
-
-    fn databases(&self) -> usize {
-        self.instance.databases()
-    }
-
-    #[inline]
-    fn record(&mut self, key: &[u8]) -> Result<Option<Record<'_>>, Stop> {
-        let Some((at, bucket)) = self.bucket(key)? else { return Ok(None) };
-        let now = self.now;
-        let seconds = self.instance.seconds(now);
-        let entry = self.held[at].guard.table.get_bucket_mut(bucket).expect("the bucket was just found");
-        if let Err(error) = entry.record() {
-            return Err(self.corrupt(key, &error.to_string()));
-        }
-        entry.used(seconds);
-        let entry = self.held[at].guard.table.get_bucket(bucket).expect("the bucket was just found");
-        Ok(entry.record().ok().flatten().filter(|record| !record.is_expired(now)))
-    }
-
-    #[inline]
-    fn put(&mut self, key: &[u8], head: &Head, payload: &[u8]) -> Result<(), Stop> {
-        let (at, bucket) = self.write_record(key, head, payload)?;
-        self.log_put(at, bucket);
-        Ok(())
-    }
-
-    fn splice(&mut self, key: &[u8], at: usize, remove: usize, insert: &[u8]) -> Result<(), Stop> {
-        let (held, bucket, head, was) = self.live(key)?;
-        assert!(at.checked_add(remove).is_some_and(|end| end <= was), "a splice is inside the payload");
-        let (_, hash, _) = self.locate_to_write(key)?;
-        self.touch_entry(hash, held, bucket, key);
-        let entry = self.held[held].guard.table.get_bucket_mut(bucket).expect("the bucket was just found");
-        entry.splice(LSN_BYTES + head.encoded_len(), at, remove, insert);
-        if head.expire_at.is_some() {
-            // Physical removal follows the log: what can expire is always logged whole.
-            self.log_put(held, bucket);
-        } else {
-            self.parts[self.at].ops.splice(key, at, remove, was, insert);
-        }
-        Ok(())
-    }
-
-    fn set_expiry(&mut self, key: &[u8], expire_at: Option<Millis>) -> Result<(), Stop> {
-        let (held, bucket, head, _) = self.live(key)?;
-        let (_, hash, _) = self.locate_to_write(key)?;
-        self.touch_entry(hash, held, bucket, key);
-        let entry = self.held[held].guard.table.get_bucket_mut(bucket).expect("the bucket was just found");
-        let payload = entry.body()[head.encoded_len()..].to_vec();
-        entry.write(&Head { expire_at, ..head }, &payload);
-        self.log_put(held, bucket);
-        Ok(())
-    }
-
-    fn delete(&mut self, key: &[u8]) -> Result<bool, Stop> {
-        let Some((at, bucket)) = self.bucket(key)? else { return Ok(false) };
-        let now = self.now;
-        let entry = self.held[at].guard.table.get_bucket(bucket).expect("the bucket was just found");
-        let live = match entry.record() {
-            Ok(None) => return Ok(false),
-            Ok(Some(record)) => !record.is_expired(now),
-            Err(_) => true,
-        };
-        self.bury(key, at, bucket)?;
-        Ok(live)
-    }
-
-    fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<(), Stop> {
-        let (at, bucket, head, _) = self.live(from)?;
-        if from == to {
-            return Ok(());
-        }
-        let entry = self.held[at].guard.table.get_bucket(bucket).expect("the bucket was just found");
-        let payload = entry.body()[head.encoded_len()..].to_vec();
-        let (to_at, to_bucket) = self.write_record(to, &head, &payload)?;
-        self.log_put(to_at, to_bucket);
-        let (at, bucket) = self.bucket(from)?.ok_or(Stop::Fault)?;
-        self.bury(from, at, bucket)
-    }
-
-    fn new_rows(&mut self) -> RowsId {
-        self.part().shard.map_or(RowsId(0), Shard::new_rows)
-    }
-
-    fn row(&mut self, key: &[u8], rows: RowsId, row: &[u8], out: &mut Vec<u8>) -> Result<bool, Stop> {
-        out.clear();
-        if let Some(set) = self.part().rows.as_ref().and_then(|writes| writes.sets.get(&rows)) {
-            match set.rows.get(row) {
-                Some(RowChange::Put(value)) => {
-                    out.extend_from_slice(value);
-                    return Ok(true);
-                }
-                Some(RowChange::Delete) => return Ok(false),
-                None if set.cleared.iter().any(|range| range.holds(row)) => return Ok(false),
-                None => {}
-            }
-        }
-        let Some(shard) = self.part().shard else { return Ok(false) };
-        match shard.rows.look(rows, row) {
-            Overlaid::Is(value) => {
-                *out = value;
-                return Ok(true);
-            }
-            Overlaid::Gone => return Ok(false),
-            Overlaid::Unknown => {}
-        }
-        match shard.store.row(rows, row, self.reach, out) {
-            Ok(Found::Yes) => return Ok(true),
-            Ok(Found::No) => return Ok(false),
-            Ok(Found::WouldBlock) => {}
-            Err(fault) => return Err(self.fail(fault)),
-        }
-        let mut to = row.to_vec();
-        to.push(0);
-        let range = RowRange { from: row.to_vec(), to };
-        let Some(fetched) = self.fetched_rows(key, rows, &range) else {
-            return Err(self.miss_rows(key, rows, range));
-        };
-        if let Some(value) = fetched.get(row) {
-            out.extend_from_slice(value);
-        }
-        Ok(fetched.contains_key(row))
-    }
-
-    fn rows(
-        &mut self,
-        key: &[u8],
-        rows: RowsId,
-        from: &[u8],
-        to: &[u8],
-        seen: &mut dyn FnMut(&[u8], &[u8]) -> bool,
-    ) -> Result<(), Stop> {
-        let range = RowRange { from: from.to_vec(), to: to.to_vec() };
-        let Some(fetched) = self.fetched_rows(key, rows, &range) else {
-            return Err(self.miss_rows(key, rows, range));
-        };
-        let own = self.part().rows.as_ref().and_then(|writes| writes.sets.get(&rows));
-        walk::merge_rows(fetched, own.map(|set| (&set.rows, set.cleared.as_slice())), &range, seen);
-        Ok(())
-    }
-
-    fn put_row(&mut self, key: &[u8], rows: RowsId, row: &[u8], value: &[u8]) -> Result<(), Stop> {
-        self.locate_to_write(key)?;
-        self.parts[self.at].ops.put_row(key, rows, row, value);
-        self.set_writes(rows).rows.insert(row.to_vec(), RowChange::Put(value.to_vec()));
-        Ok(())
-    }
-
-    fn delete_row(&mut self, key: &[u8], rows: RowsId, row: &[u8]) -> Result<(), Stop> {
-        self.locate_to_write(key)?;
-        self.parts[self.at].ops.delete_row(key, rows, row);
-        self.set_writes(rows).rows.insert(row.to_vec(), RowChange::Delete);
-        Ok(())
-    }
-
-    fn touch(&mut self, key: &[u8]) -> Result<(), Stop> {
-        let (held, bucket, head, _) = self.live(key)?;
-        let (_, hash, _) = self.locate_to_write(key)?;
-        self.touch_entry(hash, held, bucket, key);
-        if head.expire_at.is_some() {
-            self.log_put(held, bucket);
-        } else {
-            self.parts[self.at].ops.touch(key);
-        }
-        Ok(())
-    }
-
-    fn heavy(&mut self, bytes: u64) -> Result<(), Stop> {
-        if bytes <= self.heavy_limit {
-            return Ok(());
-        }
-        self.need = Some(Need::Desk);
-        Err(Stop::WouldBlock)
-    }
-
-    fn walk(
-        &mut self,
-        from: Seek<'_>,
-        prefix: &[u8],
-        limit: usize,
-        seen: &mut dyn FnMut(&[u8], &Record<'_>),
-    ) -> Result<Page, Stop> {
-        self.whole_or_walk()?;
-        let part = &self.parts[self.at];
-        let Some(shard) = part.shard else { return Ok(Page::End) };
-        let asked = walk::Asked { from, prefix, limit, now: self.now };
-        let dirty = match part.whole {
-            Some(base) => {
-                let mut dirty = walk::DirtyCopy::new(&asked);
-                for held in &self.held[base..base + STRIPES] {
-                    dirty.add(&held.guard);
-                }
-                dirty
-            }
-            None => walk::DirtyCopy::of_shard(shard, &asked),
-        };
-        let store_is_empty = part.cleared.is_some();
-        walk::walk(shard, &asked, dirty, store_is_empty, seen).map_err(|fault| self.fail(fault))
-    }
-
-    fn cursor(&mut self, key: &[u8]) -> u64 {
-        self.part().shard.map_or(0, |shard| shard.cursors.lock().save(key))
-    }
-
-    fn cursor_key(&mut self, cursor: u64) -> Option<Vec<u8>> {
-        self.part().shard?.cursors.lock().find(cursor)
-    }
-
-    fn random_key(&mut self) -> Result<Option<Vec<u8>>, Stop> {
-        self.whole_or_walk()?;
-        let random = [self.random(), self.random(), self.random()];
-        let part = &self.parts[self.at];
-        let Some(shard) = part.shard else { return Ok(None) };
-        let held = part.whole.map(|base| &self.held[base..base + STRIPES]);
-        let stripes = held.map(|held| held.iter().map(|held| &*held.guard).collect::<Vec<_>>());
-        walk::random_key(shard, stripes, part.cleared.is_some(), self.now, random).map_err(|fault| self.fail(fault))
-    }
-
-    fn count(&mut self) -> Result<u64, Stop> {
-        self.whole_or_walk()?;
-        let part = &self.parts[self.at];
-        let Some(shard) = part.shard else { return Ok(0) };
-        let held = part.whole.map(|base| &self.held[base..base + STRIPES]);
-        let counted = match held {
-            Some(held) => {
-                let stripes: Vec<_> = held.iter().map(|held| &*held.guard).collect();
-                walk::count_held(shard, &stripes, part.cleared.is_some())
-            }
-            None => walk::count(shard),
-        };
-        counted.map_err(|fault| self.fail(fault))
-    }
-
-    fn clear(&mut self) -> Result<(), Stop> {
-        let part = &mut self.parts[self.at];
-        if part.shard.is_none() {
-            return Ok(());
-        }
-        let Some(base) = part.whole else { return Err(Stop::Undeclared) };
-        part.ops.clear_shard();
-        part.rows = None;
-        part.deletes = true;
-        let held = &mut self.held[base..base + STRIPES];
-        let taken: Vec<Stripe> = held.iter_mut().map(|held| std::mem::take(&mut *held.guard)).collect();
-        if part.cleared.is_none() {
-            part.cleared = Some(taken);
-        }
-        Ok(())
-    }
-
-    fn usage(&mut self, key: &[u8]) -> Result<Option<Usage>, Stop> {
-        let now = self.now;
-        let was_hot = match self.locate(key)? {
-            Some((hash, at)) => self.held[at].guard.find(hash, key).is_some(),
-            None => return Ok(None),
-        };
-        let Some((at, bucket)) = self.bucket(key)? else { return Ok(None) };
-        let entry = self.held[at].guard.table.get_bucket(bucket).expect("the bucket was just found");
-        let live = entry.record().ok().flatten().is_some_and(|record| !record.is_expired(now));
-        let idle = if was_hot { self.instance.seconds(now).saturating_sub(entry.used_at) } else { 0 };
-        Ok(live.then(|| Usage {
-            idle_seconds: u64::from(idle),
-            frequency: entry.uses,
-            memory_bytes: entry.cost(),
-        }))
-    }
-}
-
 impl Txn<'_> {
-    /// Whole-shard questions are for threads that may wait, in runs that asked for them.
-    fn whole_or_walk(&mut self) -> Result<(), Stop> {
-        if self.reach == Reach::Memory && self.heavy_limit < u64::MAX {
-            self.need = Some(Need::Desk);
-            return Err(Stop::WouldBlock);
-        }
-        if self.walks || self.part().whole.is_some() || self.part().shard.is_none() {
-            Ok(())
-        } else {
-            Err(Stop::Undeclared)
-        }
-    }
-
     /// Puts everything back as it was and gives the scratch back.
     pub fn undo(mut self) {
         let touched = std::mem::take(&mut self.scratch.touched);
@@ -795,10 +484,7 @@ impl Txn<'_> {
 
     /// Where the logs must have got to before the outcome of a run that changed nothing may be told.
     pub fn gate(&self) -> Gate {
-        self.parts
-            .iter()
-            .filter_map(|part| part.shard.map(|shard| (part.database, shard.log.end().0)))
-            .collect()
+        self.parts.iter().filter_map(|part| part.shard.map(|shard| (part.database, shard.log.end().0))).collect()
     }
 
     /// How many databases the run changed.
@@ -808,3 +494,4 @@ impl Txn<'_> {
 }
 
 mod commit;
+mod view;

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 
-use std::collections::HashMap;
 use keyspace::{Millis, Page, Record, Seek};
+use std::collections::HashMap;
 
 use crate::fault::Fault;
 use crate::hot::{Entry, InStore, STRIPES, Stripe};
@@ -217,6 +217,11 @@ pub fn merge_rows(
 pub fn count(shard: &Shard) -> Result<u64, Fault> {
     // Settle must not move entries between the two sums.
     let _settle = shard.settle_lock();
+    count_settled(shard)
+}
+
+/// As [`count`], while the caller holds the settle lock.
+pub fn count_settled(shard: &Shard) -> Result<u64, Fault> {
     let mut difference = Difference::default();
     for stripe in &shard.stripes {
         difference.add(&stripe.0.lock());
@@ -368,9 +373,9 @@ impl Cursors {
     pub fn save(&mut self, key: &[u8]) -> u64 {
         // FNV-1a: the same position gives the same number on each run. The top bit is kept clear for clients that read
         // a signed number.
-        let hash = key.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let hash = key
+            .iter()
+            .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
         let mut cursor = (hash >> 1).max(1);
         while self.keys.get(&cursor).is_some_and(|other| other != key) {
             cursor = (cursor + 1) & (u64::MAX >> 1);

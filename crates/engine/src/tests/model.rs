@@ -1,0 +1,267 @@
+//! Random programs on the engine and on the plain model: same answers, same content.
+
+use keyspace::view::Limits;
+use keyspace::{Millis, View};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use testkit::MemoryView;
+
+use super::calls::{self, Call};
+use super::{Rig, START, cases};
+use crate::memory_store::Temper;
+use crate::run::{Abort, LockKey, Scope};
+
+/// What happens to an instance.
+#[derive(Clone, Debug)]
+pub enum Step {
+    Run {
+        database: usize,
+        calls: Vec<Call>,
+        abort: bool,
+        declare: bool,
+    },
+    Settle,
+    /// A settle whose store is full after so many batches.
+    FailSettle(usize),
+    Flush,
+    Reload,
+    Evict,
+    Tick(u64),
+    Cold(bool),
+    WriteLogs,
+    Settled,
+    /// Killed with some of the unflushed batches kept, so many times in a row.
+    Crash {
+        keep: usize,
+        again: usize,
+    },
+    /// Closed in order and opened.
+    Close,
+}
+
+/// The engine, the model, and what the model was at each end of the logs.
+pub struct Machine {
+    pub rig: Rig,
+    model: MemoryView,
+    history: Vec<(Vec<u64>, MemoryView)>,
+    cold: bool,
+}
+
+impl Machine {
+    pub fn new(hot_bytes: u64) -> Self {
+        let rig = Rig::with(|options| {
+            options.hot_bytes = hot_bytes;
+            options.segment_bytes = 20_000;
+            options.log_retain_bytes = 0;
+        });
+        let mut model = MemoryView::new(rig.options.databases, START, 1);
+        model.set_limits(Limits { string_chunk_threshold: 100, packed_max_bytes: 1000 });
+        let mut machine = Self { rig, model, history: Vec::new(), cold: false };
+        machine.remember();
+        machine
+    }
+
+    fn remember(&mut self) {
+        let instance = self.rig.instance();
+        let ends = (0..instance.databases()).map(|at| instance.shard(at).map_or(0, |shard| shard.log.end().0));
+        let ends = ends.collect();
+        self.history.push((ends, self.model.clone()));
+    }
+
+    pub fn step(&mut self, step: &Step) {
+        match step {
+            Step::Run { database, calls, abort, declare } => self.run(*database, calls, *abort, *declare),
+            Step::Settle => self.rig.settle(),
+            Step::FailSettle(batches) => self.fail_settle(*batches),
+            Step::Flush => self.rig.flush(),
+            Step::Reload => self.rig.instance().reload().unwrap(),
+            Step::Evict => self.rig.evict(),
+            Step::Tick(ms) => self.rig.clock = Millis(self.rig.clock.0 + ms),
+            Step::Cold(cold) => {
+                self.cold = *cold;
+                self.chill();
+            }
+            Step::WriteLogs => self.rig.write_logs(),
+            Step::Settled => self.rig.audit_settled(),
+            Step::Crash { keep, again } => self.crash(*keep, *again),
+            Step::Close => {
+                self.rig.instance().close().unwrap();
+                self.rig.kill();
+                self.reopen();
+            }
+        }
+        self.rig.audit();
+    }
+
+    fn chill(&self) {
+        for database in 0..self.rig.options.databases {
+            self.rig.store(database).set_temper(if self.cold { Temper::Cold } else { Temper::Warm });
+        }
+    }
+
+    fn run(&mut self, database: usize, calls: &[Call], abort: bool, declare: bool) {
+        let looks = !calls.is_empty() && calls.iter().all(Call::looks);
+        let names: Vec<(usize, Vec<u8>)> = calls
+            .iter()
+            .flat_map(|call| {
+                let databases = [Some(database), call.other_database()].into_iter().flatten();
+                databases.flat_map(|at| call.keys().into_iter().map(move |key| (at, calls::key(key))))
+            })
+            .collect();
+        let declared = if declare { names.len() } else { names.len().min(1) };
+        let keys: Vec<LockKey<'_>> =
+            names[..declared].iter().map(|(database, key)| LockKey { database: *database, key }).collect();
+        let scope = if looks { Scope::Walk } else { Scope::Keys(&keys) };
+        let mut answers = Vec::new();
+        let clock = self.rig.clock;
+        self.rig.run(scope, database, &mut |view| {
+            answers.clear();
+            assert_eq!(view.now(), clock);
+            for call in calls {
+                answers.push(call.apply(view, database)?);
+            }
+            if abort { Err(Abort::Undo) } else { Ok(()) }
+        });
+        self.model.set_now(clock);
+        let before = self.model.clone();
+        for (call, answer) in calls.iter().zip(&answers) {
+            let expected = call.apply(&mut self.model, database).unwrap();
+            assert_eq!(*answer, expected, "answer of {call:?}");
+        }
+        assert_eq!(answers.len(), calls.len());
+        if abort {
+            self.model = before;
+        }
+        self.remember();
+    }
+
+    fn fail_settle(&mut self, batches: usize) {
+        for database in 0..self.rig.options.databases {
+            self.rig.store(database).set_room(Some(batches));
+        }
+        let _ = self.rig.instance().settle();
+        self.rig.audit();
+        for database in 0..self.rig.options.databases {
+            self.rig.store(database).set_room(None);
+        }
+    }
+
+    fn crash(&mut self, keep: usize, again: usize) {
+        for round in 0..=again {
+            let written: Vec<_> = (0..self.rig.options.databases)
+                .map(|at| self.rig.instance().shard(at).map_or(0, |shard| shard.log.written().0))
+                .collect();
+            self.rig.kill();
+            for (database, written) in written.into_iter().enumerate() {
+                let store = self.rig.store(database);
+                let choices = store.unflushed() + 1;
+                store.crash_keeping(keep / (round * 3 + 1) % choices);
+                let last = self.history.iter().rev().find(|(ends, _)| ends[database] <= written);
+                let model = &last.expect("the first point is older than all frames").1;
+                self.model.copy_database(model, database);
+            }
+            self.reopen();
+        }
+    }
+
+    fn reopen(&mut self) {
+        self.rig.open();
+        self.chill();
+        self.history.clear();
+        self.remember();
+        // What was recovered is below any end from here on.
+        self.history[0].0.fill(0);
+        self.rig.audit();
+        self.compare();
+    }
+
+    /// Compares all content, and leaves the engine's memory as empty as it can.
+    pub fn compare(&mut self) {
+        self.model.set_now(self.rig.clock);
+        for database in 0..self.rig.options.databases {
+            let mut keys = Vec::new();
+            self.rig.run(Scope::Walk, database, &mut |view| {
+                keys = calls::walk(view, 3)?;
+                Ok(())
+            });
+            self.model.select(database).unwrap();
+            assert_eq!(keys, calls::walk(&mut self.model, 3).unwrap(), "keys of database {database}");
+            for index in 0..calls::KEYS {
+                let key = calls::key(index);
+                let mut dump = String::new();
+                let declared = [LockKey { database, key: &key }];
+                self.rig.run(Scope::Keys(&declared), database, &mut |view| {
+                    dump = calls::dump_key(view, &key)?;
+                    Ok(())
+                });
+                self.model.select(database).unwrap();
+                let expected = calls::dump_key(&mut self.model, &key).unwrap();
+                assert_eq!(dump, expected, "{} in database {database}", String::from_utf8_lossy(&key));
+            }
+        }
+        self.rig.evict();
+    }
+
+    pub fn finish(&mut self) {
+        self.compare();
+        self.rig.audit_settled();
+        self.rig.evict();
+        self.compare();
+        self.rig.instance().reload().unwrap();
+        self.compare();
+    }
+}
+
+pub fn any_run() -> impl Strategy<Value = Step> {
+    let database = prop::sample::select(vec![0usize, 0, 0, 1]);
+    let calls = prop::collection::vec(calls::any_call(), 1..5);
+    let alone = calls::any_call().prop_map(|call| vec![call]);
+    (database, prop_oneof![2 => alone, 1 => calls], prop::bool::weighted(0.15), prop::bool::weighted(0.9))
+        .prop_map(|(database, calls, abort, declare)| Step::Run { database, calls, abort, declare })
+}
+
+/// What may happen besides runs and crashes.
+pub fn any_upkeep() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => Just(Step::Settle),
+        2 => (0..8usize).prop_map(Step::FailSettle),
+        1 => Just(Step::Flush),
+        1 => Just(Step::Reload),
+        2 => Just(Step::Evict),
+        1 => prop::sample::select(vec![1u64, 700, 10_000]).prop_map(Step::Tick),
+        1 => any::<bool>().prop_map(Step::Cold),
+        1 => Just(Step::Settled),
+    ]
+}
+
+/// Runs programs until one fails or there were enough; the same ones each time, but in a long run.
+pub fn explore(count: u32, budget: u64, steps: impl Strategy<Value = Vec<Step>>) {
+    let seed = std::env::var("HAYPILE_TEST_SEED").ok().and_then(|seed| seed.parse::<u8>().ok()).unwrap_or(7);
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+    let config = Config { cases: cases(count), failure_persistence: None, max_shrink_iters: 3000, ..Config::default() };
+    let outcome = TestRunner::new_with_rng(config, rng).run(&steps, |steps| {
+        let mut machine = Machine::new(budget);
+        for step in &steps {
+            machine.step(step);
+        }
+        machine.finish();
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}
+
+fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(prop_oneof![3 => any_run(), 1 => any_upkeep()], 1..most)
+}
+
+#[test]
+fn the_engine_agrees_with_the_model() {
+    explore(60, 1 << 20, steps(60));
+}
+
+#[test]
+fn the_engine_agrees_with_the_model_in_little_memory() {
+    explore(60, 2_000, steps(60));
+}

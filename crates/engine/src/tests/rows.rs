@@ -1,0 +1,271 @@
+//! Exploded values: who owns which rows, over renames, evictions, cold stores and kills.
+
+use keyspace::{Encoding, Head, Kind, string};
+
+use super::{Rig, calls};
+use crate::memory_store::Temper;
+use crate::run::{LockKey, Scope};
+
+#[test]
+fn rows_go_when_their_key_is_renamed_and_deleted_in_one_run() {
+    let mut rig = Rig::new();
+    rig.set_long("a", 1);
+    rig.settle();
+    rig.on(&["a", "b"], |view| {
+        view.rename(b"a", b"b")?;
+        view.delete(b"b")?;
+        Ok(())
+    });
+    rig.audit_settled();
+    assert!(rig.store(0).contents().rows.is_empty());
+}
+
+#[test]
+fn rows_go_when_their_key_is_made_and_deleted_in_one_run() {
+    let mut rig = Rig::new();
+    rig.on(&["a"], |view| {
+        string::set(view, b"a", &[1; 9000], None).map_err(calls::stop)?;
+        view.delete(b"a")?;
+        Ok(())
+    });
+    rig.audit_settled();
+    assert!(rig.store(0).contents().rows.is_empty());
+}
+
+#[test]
+fn rows_move_with_a_rename_that_is_replayed() {
+    let mut rig = Rig::new();
+    rig.set_long("a", 1);
+    rig.settle();
+    rig.flush();
+    rig.rename("a", "b");
+    rig.write_logs();
+    rig.crash();
+    rig.audit();
+    rig.audit_settled();
+    assert_eq!(rig.get("b").as_deref(), Some(&[1; 3 * 4096 + 5][..]));
+    rig.rename("b", "a");
+    rig.write_logs();
+    rig.settle();
+    for keep in [1, 2, 3] {
+        rig.kill();
+        rig.store(0).crash_keeping(keep);
+        rig.open();
+        rig.audit_settled();
+        assert_eq!(rig.get("a").as_deref(), Some(&[1; 3 * 4096 + 5][..]), "{keep} batches");
+    }
+}
+
+#[test]
+fn rows_of_a_record_that_only_the_store_has_go_when_it_is_overwritten() {
+    let mut rig = Rig::new();
+    rig.set_long("a", 1);
+    rig.settle();
+    rig.evict();
+    rig.set("a", "short");
+    rig.audit_settled();
+    assert!(rig.store(0).contents().rows.is_empty());
+    assert_eq!(rig.count(), 1);
+}
+
+/// Every image that a kill during the settle after `change` may leave: nothing is left over, nothing is missing.
+fn every_image(change: impl Fn(&mut Rig), check: impl Fn(&mut Rig)) {
+    for keep in 0.. {
+        let mut rig = Rig::new();
+        rig.set_long("m", 1);
+        rig.set_long("other", 2);
+        rig.settle();
+        rig.flush();
+        rig.evict();
+        change(&mut rig);
+        // Neighbours on both sides, so that the settle has several batches.
+        for n in 0..10 {
+            rig.set(&format!("a{n}"), &"x".repeat(100));
+            rig.set(&format!("z{n}"), &"x".repeat(100));
+        }
+        rig.write_logs();
+        rig.settle();
+        rig.kill();
+        let batches = rig.store(0).unflushed();
+        rig.store(0).crash_keeping(keep);
+        rig.open();
+        rig.audit();
+        check(&mut rig);
+        assert_eq!(rig.get("other").as_deref(), Some(&[2; 3 * 4096 + 5][..]));
+        rig.audit_settled();
+        check(&mut rig);
+        if keep == batches {
+            assert!(batches > 5);
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_kill_while_a_deleted_value_is_settled_leaves_no_rows() {
+    every_image(|rig| rig.delete("m"), |rig| assert_eq!(rig.get("m"), None));
+}
+
+#[test]
+fn a_kill_while_an_overwritten_value_is_settled_leaves_no_rows() {
+    every_image(|rig| rig.set("m", "new"), |rig| assert_eq!(rig.get("m").as_deref(), Some(&b"new"[..])));
+}
+
+#[test]
+fn a_kill_while_a_rename_is_settled_keeps_the_rows() {
+    for to in ["A", "zz"] {
+        every_image(|rig| rig.rename("m", to), |rig| assert_eq!(rig.get(to).as_deref(), Some(&[1; 3 * 4096 + 5][..])));
+    }
+}
+
+#[test]
+fn a_kill_while_a_chain_of_renames_is_settled_keeps_the_rows() {
+    let change = |rig: &mut Rig| {
+        rig.rename("m", "zz");
+        rig.write("zz", 10, b"changed");
+        rig.rename("zz", "A");
+        rig.rename("A", "n");
+        rig.set("A", "new");
+        rig.set("m", "new");
+    };
+    let mut expected = vec![1; 3 * 4096 + 5];
+    expected[10..17].copy_from_slice(b"changed");
+    every_image(change, |rig| {
+        assert_eq!(rig.get("n").as_deref(), Some(&expected[..]));
+        assert_eq!(rig.get("A").as_deref(), Some(&b"new"[..]));
+        assert_eq!(rig.get("m").as_deref(), Some(&b"new"[..]));
+        assert_eq!(rig.get("zz"), None);
+    });
+}
+
+#[test]
+fn a_rows_id_without_rows_is_not_given_out_again() {
+    let mut rig = Rig::new();
+    rig.settle();
+    rig.flush();
+    // Chunks of zeros have no rows, so only the record tells of the id.
+    rig.write("a", 0, &[0; 4096 * 2]);
+    for n in 0..20 {
+        rig.set(&format!("b{n}"), &"x".repeat(100));
+    }
+    rig.write_logs();
+    rig.settle();
+    rig.kill();
+    rig.store(0).crash_keeping(2);
+    rig.open();
+    rig.audit();
+    rig.set_long("c", 3);
+    assert_eq!(rig.get("a").as_deref(), Some(&[0; 4096 * 2][..]));
+    rig.audit();
+}
+
+#[test]
+fn two_long_values_are_read_in_one_run_from_a_cold_store() {
+    let mut rig = Rig::new();
+    rig.set_long("a", 1);
+    rig.set_long("b", 2);
+    rig.settle();
+    rig.evict();
+    rig.store(0).set_temper(Temper::Cold);
+    let (mut reads, mut runs) = (Vec::new(), 0);
+    rig.on(&["a", "b"], |view| {
+        runs += 1;
+        reads.clear();
+        for key in [b"a", b"b", b"a"] {
+            reads.push(string::read_all(view, key).map_err(calls::stop)?.unwrap_or_default());
+        }
+        Ok(())
+    });
+    assert_eq!(reads, [vec![1; 3 * 4096 + 5], vec![2; 3 * 4096 + 5], vec![1; 3 * 4096 + 5]]);
+    assert!(runs <= 6, "what was fetched for one is not thrown away for the other: {runs} runs");
+}
+
+#[test]
+fn several_absent_keys_cost_one_look_each() {
+    let mut rig = Rig::new();
+    rig.store(0).set_temper(Temper::Cold);
+    let mut runs = 0;
+    rig.on(&["a", "b", "c"], |view| {
+        runs += 1;
+        for key in [b"a", b"b", b"c"] {
+            assert!(view.record(key)?.is_none());
+        }
+        Ok(())
+    });
+    assert!(runs <= 5, "{runs} runs");
+}
+
+#[test]
+fn more_long_values_than_there_are_attempts_are_read_all_the_same() {
+    let mut rig = Rig::new();
+    let names: Vec<String> = (0..40).map(|n| format!("long{n}")).collect();
+    for name in &names {
+        rig.set_long(name, 3);
+    }
+    rig.settle();
+    rig.evict();
+    rig.store(0).set_temper(Temper::Cold);
+    let keys: Vec<_> = names.iter().map(|name| LockKey { database: 0, key: name.as_bytes() }).collect();
+    let mut bytes = 0;
+    rig.run(Scope::Keys(&keys), 0, &mut |view| {
+        bytes = 0;
+        for name in &names {
+            bytes += string::read_all(view, name.as_bytes()).map_err(calls::stop)?.unwrap_or_default().len();
+        }
+        Ok(())
+    });
+    assert_eq!(bytes, 40 * (3 * 4096 + 5));
+}
+
+#[test]
+fn rows_are_read_in_the_run_that_renamed_or_changed_their_key() {
+    let mut rig = Rig::new();
+    rig.set_long("a", 1);
+    rig.settle();
+    rig.evict();
+    rig.store(0).set_temper(Temper::Cold);
+    let (mut value, mut runs) = (Vec::new(), 0);
+    rig.on(&["a", "b"], |view| {
+        runs += 1;
+        view.rename(b"a", b"b")?;
+        string::write(view, b"b", 4096 * 3 + 5, &[9; 4096]).map_err(calls::stop)?;
+        value = string::read_all(view, b"b").map_err(calls::stop)?.unwrap_or_default();
+        Ok(())
+    });
+    assert_eq!(value.len(), 4 * 4096 + 5);
+    assert_eq!((value[0], value[4 * 4096]), (1, 9));
+    assert!(runs <= 5, "{runs} runs");
+}
+
+#[test]
+fn rows_are_read_in_the_run_that_made_them() {
+    let mut rig = Rig::new();
+    rig.store(0).set_temper(Temper::Cold);
+    let (mut value, mut runs) = (Vec::new(), 0);
+    rig.on(&["a"], |view| {
+        runs += 1;
+        string::write(view, b"a", 5000, &[1; 5000]).map_err(calls::stop)?;
+        string::write(view, b"a", 100, &[2; 5000]).map_err(calls::stop)?;
+        value = string::read_all(view, b"a").map_err(calls::stop)?.unwrap_or_default();
+        Ok(())
+    });
+    assert_eq!((value.len(), value[0], value[100], value[5100]), (10_000, 0, 2, 1));
+    assert!(runs <= 4, "{runs} runs");
+    rig.audit_settled();
+}
+
+#[test]
+fn a_row_is_put_in_a_database_that_does_not_exist_yet() {
+    let mut rig = Rig::new();
+    let key = [LockKey { database: 2, key: b"h" }];
+    rig.run(Scope::Keys(&key), 2, &mut |view| {
+        let rows = view.new_rows();
+        view.put_row(b"h", rows, b"field", b"value")?;
+        let head = Head { kind: Kind::Hash, encoding: Encoding::Exploded, expire_at: None };
+        view.put(b"h", &head, &rows.0.to_le_bytes())?;
+        Ok(())
+    });
+    assert_eq!(rig.shard(2).next_rows(), 2);
+    rig.audit_settled();
+    assert_eq!(rig.store(2).contents().rows.len(), 1);
+}
