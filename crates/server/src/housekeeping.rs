@@ -1,8 +1,8 @@
-//! What is done once a second: idle clients, clients that do not read, and syncs.
+//! What is done once a second: idle clients, clients that do not read, syncs, and a look at counters and memory.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::client::{ClientInfo, Kill};
 use crate::config::{AppendFsync, Config, OutputLimit};
@@ -18,6 +18,7 @@ pub(crate) async fn keep_house(shared: Arc<Shared>) {
         ticks.tick().await;
         let config = shared.config.load_full();
         sync(&shared, &config);
+        shared.stats.recent.look(Instant::now(), shared.stats.flow(), shared.host.memory().allocated);
         if config.timeout == 0 && config.client_output_buffer_limit.normal.soft == 0 {
             continue;
         }

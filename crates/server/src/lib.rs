@@ -22,6 +22,7 @@ mod housekeeping;
 mod listen;
 mod meter;
 mod outbox;
+pub mod recent;
 mod rules;
 pub mod saves;
 mod server;

@@ -103,7 +103,8 @@ impl Server {
         let late = join_within(late, LAST_SESSIONS);
         // The last worker took the way to the desk with it.
         let late_jobs = if late.is_empty() { join_within(self.desk, LAST_JOBS) } else { self.desk };
-        if late.is_empty() && late_jobs.is_empty() { Ended::Quiet } else { Ended::Busy }
+        let saves = self.shared.saves.state().running_since.is_some();
+        if late.is_empty() && late_jobs.is_empty() && !saves { Ended::Quiet } else { Ended::Busy }
     }
 }
 

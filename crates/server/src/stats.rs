@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::catalog::{self, CommandNumber};
+use crate::recent::{Flow, Recent};
 
 /// Kinds of errors that are counted apart; what clients can make up beyond is counted as `ERR`.
 const MAX_ERROR_KINDS: usize = 128;
@@ -136,6 +137,8 @@ pub struct Stats {
     pub waits_for_room: Counter,
     /// Error replies.
     pub errors: Counter,
+    /// How fast counters grow.
+    pub recent: Recent,
     errors_by_kind: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -152,6 +155,7 @@ impl Stats {
             protocol_errors: Counter::default(),
             waits_for_room: Counter::default(),
             errors: Counter::default(),
+            recent: Recent::default(),
             errors_by_kind: Mutex::default(),
         }
     }
@@ -165,6 +169,16 @@ impl Stats {
     #[must_use]
     pub fn sum(&self, of: impl Fn(&ThreadStats) -> &Counter) -> u64 {
         self.threads.iter().map(|thread| of(thread).get()).sum()
+    }
+
+    /// The counters whose growth is shown.
+    #[must_use]
+    pub fn flow(&self) -> Flow {
+        Flow {
+            commands: self.sum(|thread| &thread.commands),
+            net_in: self.sum(|thread| &thread.net_in),
+            net_out: self.sum(|thread| &thread.net_out),
+        }
     }
 
     /// The sums for one command.
