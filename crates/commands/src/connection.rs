@@ -76,18 +76,6 @@ pub(crate) const COMMANDS: &[Command] = &[
             .costs("Depends on the subcommand"),
         &[
             Command::session(
-                Spec::new("caching", 3, "Says whether the keys of the next command are tracked.")
-                    .within("client")
-                    .group(Group::Connection, "6.0.0")
-                    .costs("O(1)")
-                    .flags(&[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE])
-                    .categories(&[Categories::CONNECTION])
-                    .arguments(&[Argument::one_of(
-                        "mode",
-                        &[Argument::word("yes", "YES"), Argument::word("no", "NO")],
-                    )]),
-            ),
-            Command::session(
                 Spec::new("getname", 2, "Returns the name of the connection.")
                     .within("client")
                     .group(Group::Connection, "2.6.9")
@@ -218,20 +206,6 @@ pub(crate) const COMMANDS: &[Command] = &[
                     )]),
             ),
             Command::session(
-                Spec::new("pause", -3, "Holds the commands of clients back for a while.")
-                    .within("client")
-                    .group(Group::Connection, "2.9.50")
-                    .costs("O(1)")
-                    .flags(&[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE])
-                    .categories(&[Categories::CONNECTION])
-                    .arguments(&[
-                        Argument::integer("timeout"),
-                        Argument::one_of("mode", &[Argument::word("write", "WRITE"), Argument::word("all", "ALL")])
-                            .optional()
-                            .since("6.2.0"),
-                    ]),
-            ),
-            Command::session(
                 Spec::new("reply", 3, "Turns replies to the connection on, off, or off for the next command.")
                     .within("client")
                     .group(Group::Connection, "3.2.0")
@@ -265,23 +239,6 @@ pub(crate) const COMMANDS: &[Command] = &[
                     .arguments(&[Argument::string("connection-name")]),
             ),
             Command::session(
-                Spec::new("tracking", -3, "Turns the tracking of keys for client side caches on or off.")
-                    .within("client")
-                    .group(Group::Connection, "6.0.0")
-                    .costs("O(N) where N is the number of prefixes")
-                    .flags(&[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE])
-                    .categories(&[Categories::CONNECTION])
-                    .arguments(&[
-                        Argument::one_of("status", &[Argument::word("on", "ON"), Argument::word("off", "OFF")]),
-                        Argument::integer("client-id").after("REDIRECT").optional(),
-                        Argument::string("prefix").after("PREFIX").optional().multiple_token(),
-                        Argument::word("bcast", "BCAST").optional(),
-                        Argument::word("optin", "OPTIN").optional(),
-                        Argument::word("optout", "OPTOUT").optional(),
-                        Argument::word("noloop", "NOLOOP").optional(),
-                    ]),
-            ),
-            Command::session(
                 Spec::new("trackinginfo", 2, "Returns how keys are tracked for the connection.")
                     .within("client")
                     .group(Group::Connection, "6.2.0")
@@ -304,14 +261,6 @@ pub(crate) const COMMANDS: &[Command] = &[
                         )
                         .optional(),
                     ]),
-            ),
-            Command::session(
-                Spec::new("unpause", 2, "Lets paused clients go on.")
-                    .within("client")
-                    .group(Group::Connection, "6.2.0")
-                    .costs("O(N) where N is the number of paused clients")
-                    .flags(&[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE])
-                    .categories(&[Categories::CONNECTION]),
             ),
         ],
     ),

@@ -159,6 +159,25 @@ pub(crate) const COMMANDS: &[Command] = &[
             .tips(&["nondeterministic_output"]),
     ),
     Command::session(
+        Spec::new("save", 1, "Makes a snapshot and waits for it.")
+            .group(Group::Server, "1.0.0")
+            .costs("O(N) where N is the size of the log that is copied")
+            .flags(&[Flags::ADMIN, Flags::NOSCRIPT, Flags::NO_ASYNC_LOADING, Flags::NO_MULTI]),
+    ),
+    Command::session(
+        Spec::new("bgrewriteaof", 1, "Writes what the log holds to the stores, so that the log can be cut.")
+            .group(Group::Server, "1.0.0")
+            .costs("O(N) where N is the amount of unsettled data")
+            .flags(&[Flags::ADMIN, Flags::NOSCRIPT, Flags::NO_ASYNC_LOADING]),
+    ),
+    Command::session(
+        Spec::new("role", 1, "Returns the place of the server in replication.")
+            .group(Group::Server, "2.8.12")
+            .costs("O(1)")
+            .flags(&[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::FAST])
+            .categories(&[Categories::ADMIN, Categories::DANGEROUS]),
+    ),
+    Command::session(
         Spec::new("bgsave", -1, "Makes a snapshot in the background.")
             .group(Group::Server, "1.0.0")
             .costs("O(1)")
@@ -271,6 +290,46 @@ pub(crate) const COMMANDS: &[Command] = &[
                     .flags(&[Flags::READONLY])
                     .keys(&[KeySpec::one(2, &[KeyFlags::RO])])
                     .arguments(&[Argument::key("key", 0), Argument::integer("count").after("SAMPLES").optional()]),
+            ),
+        ],
+    ),
+    Command::container(
+        Spec::new("latency", -2, "Shows when the server was slow.")
+            .group(Group::Server, "2.8.13")
+            .costs("Depends on the subcommand"),
+        &[
+            Command::session(
+                Spec::new("help", 2, "Lists the subcommands.")
+                    .within("latency")
+                    .group(Group::Server, "2.8.13")
+                    .costs("O(1)")
+                    .flags(&[Flags::LOADING, Flags::STALE]),
+            ),
+            Command::session(
+                Spec::new("history", 3, "Returns the latest times at which an event was slow.")
+                    .within("latency")
+                    .group(Group::Server, "2.8.13")
+                    .costs("O(1)")
+                    .flags(&[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE])
+                    .tips(&["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"])
+                    .arguments(&[Argument::string("event")]),
+            ),
+            Command::session(
+                Spec::new("latest", 2, "Returns the latest slow time of each event.")
+                    .within("latency")
+                    .group(Group::Server, "2.8.13")
+                    .costs("O(1)")
+                    .flags(&[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE])
+                    .tips(&["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"]),
+            ),
+            Command::session(
+                Spec::new("reset", -2, "Forgets the slow times of events.")
+                    .within("latency")
+                    .group(Group::Server, "2.8.13")
+                    .costs("O(1)")
+                    .flags(&[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE])
+                    .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
+                    .arguments(&[Argument::string("event").optional().multiple()]),
             ),
         ],
     ),
