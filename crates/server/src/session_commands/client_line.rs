@@ -1,0 +1,153 @@
+//! A client as CLIENT LIST and CLIENT INFO show it: one line of `field=value`.
+
+use std::io::Write as _;
+use std::sync::atomic::Ordering;
+
+use commands::{Command, Error};
+use keyspace::Millis;
+
+use super::{Call, quoting};
+use crate::catalog;
+use crate::client::{ClientInfo, Kill, Transport};
+use crate::shared::clock;
+
+/// Sorts of clients, in Redis's terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A client that sends commands. All are.
+    Normal,
+    /// A replica.
+    Replica,
+    /// Our primary.
+    Master,
+    /// A client that has subscribed to channels.
+    PubSub,
+}
+
+impl Kind {
+    /// The sort that a client calls so.
+    pub(super) fn named(name: &[u8]) -> Result<Self, Error> {
+        match name.to_ascii_lowercase().as_slice() {
+            b"normal" => Ok(Self::Normal),
+            b"slave" | b"replica" => Ok(Self::Replica),
+            b"master" => Ok(Self::Master),
+            b"pubsub" => Ok(Self::PubSub),
+            _ => Err(quoting("ERR Unknown client type '", name, "'")),
+        }
+    }
+}
+
+/// Who looks, and when. A session notes its last command only after it has run a few.
+#[derive(Clone, Copy)]
+pub(super) struct Watcher {
+    id: u64,
+    command: &'static Command,
+    now: Millis,
+}
+
+impl Watcher {
+    pub(super) fn of(call: &Call<'_>) -> Self {
+        Self { id: call.session.info.id, command: call.command, now: clock() }
+    }
+}
+
+/// The line of a client, with its end.
+pub(super) fn line(info: &ClientInfo, watcher: Watcher) -> Vec<u8> {
+    let now = watcher.now.0;
+    let number = |value: &std::sync::atomic::AtomicUsize| value.load(Ordering::Relaxed);
+    let (input, input_memory, argument) =
+        (number(&info.input_bytes), number(&info.input_memory), number(&info.argument_bytes));
+    let output = number(&info.output_bytes);
+    let idle = now.saturating_sub(info.last_active.load(Ordering::Relaxed)) / 1000;
+    let words = info.words.lock();
+    let mut line = Vec::with_capacity(384);
+    let mut put = |field: &str, value: &[u8]| {
+        if !line.is_empty() {
+            line.push(b' ');
+        }
+        // Writing to a vector does not fail.
+        let _ = write!(line, "{field}=");
+        line.extend_from_slice(value);
+    };
+    let mut put_number = |field: &str, value: u64| put(field, value.to_string().as_bytes());
+    put_number("id", info.id);
+    put("addr", info.ends.peer.as_bytes());
+    put("laddr", info.ends.local.as_bytes());
+    put("fd", info.ends.fd.to_string().as_bytes());
+    put("name", &words.name);
+    put("age", (now.saturating_sub(info.since.0) / 1000).to_string().as_bytes());
+    put("idle", idle.to_string().as_bytes());
+    put("flags", flags(info).as_bytes());
+    put("db", info.database.load(Ordering::Relaxed).to_string().as_bytes());
+    for (field, value) in [("sub", 0), ("psub", 0), ("ssub", 0), ("multi", -1)] {
+        put(field, value.to_string().as_bytes());
+    }
+    for (field, value) in [
+        ("qbuf", input),
+        ("qbuf-free", input_memory.saturating_sub(input)),
+        ("argv-mem", argument),
+        ("multi-mem", 0),
+        ("rbs", 0),
+        ("rbp", 0),
+        ("obl", output),
+        ("oll", 0),
+        ("omem", 0),
+        ("tot-mem", input_memory + argument + output),
+    ] {
+        put(field, value.to_string().as_bytes());
+    }
+    put("events", if output > 0 { b"rw" } else { b"r" });
+    put("cmd", command(info, watcher).as_bytes());
+    put("user", b"default");
+    put("redir", b"-1");
+    put("resp", info.protocol.load(Ordering::Relaxed).to_string().as_bytes());
+    put("lib-name", &words.lib_name);
+    put("lib-ver", &words.lib_version);
+    line.push(b'\n');
+    line
+}
+
+fn command(info: &ClientInfo, watcher: Watcher) -> String {
+    if info.id == watcher.id {
+        return watcher.command.spec.full_name();
+    }
+    info.command().map_or_else(|| "NULL".to_owned(), |number| catalog::name(number).to_owned())
+}
+
+fn flags(info: &ClientInfo) -> String {
+    let of = [
+        ('c', info.killed() == Some(Kill::AfterReplies)),
+        ('A', info.killed() == Some(Kill::Now)),
+        ('U', info.ends.transport == Transport::Unix),
+        ('e', info.no_evict.load(Ordering::Relaxed)),
+        ('T', info.no_touch.load(Ordering::Relaxed)),
+    ];
+    let flags: String = of.into_iter().filter(|(_, set)| *set).map(|(flag, _)| flag).collect();
+    if flags.is_empty() { "N".to_owned() } else { flags }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Server;
+
+    #[test]
+    fn a_line_has_the_fields_of_redis_in_its_order() {
+        let server = Server::new(&[]);
+        let mut session = server.session();
+        session.text(&["CLIENT", "SETNAME", "me"]);
+        session.text(&["CLIENT", "SETINFO", "LIB-NAME", "lib"]);
+        session.text(&["SELECT", "2"]);
+        let list = session.text(&["CLIENT", "LIST"]);
+        let line = list.lines().find(|line| line.starts_with("id=")).unwrap();
+        let fields: Vec<&str> = line.split(' ').map(|field| field.split('=').next().unwrap()).collect();
+        let redis = "id addr laddr fd name age idle flags db sub psub ssub multi qbuf qbuf-free argv-mem multi-mem rbs \
+                     rbp obl oll omem tot-mem events cmd user redir resp lib-name lib-ver";
+        assert_eq!(fields.join(" "), redis);
+        for field in ["addr=127.0.0.1:5", "laddr=127.0.0.1:6379", "fd=7", "name=me", "flags=N", "db=2", "multi=-1"] {
+            assert!(line.contains(field), "{field} in {line}");
+        }
+        for field in ["cmd=client|list", "user=default", "redir=-1", "resp=2", "lib-name=lib", "events=r"] {
+            assert!(line.contains(field), "{field} in {line}");
+        }
+    }
+}

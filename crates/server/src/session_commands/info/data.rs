@@ -1,0 +1,145 @@
+//! The sections about the data: Persistence, Replication, Keyspace, Haypile.
+
+use std::time::{Duration, Instant};
+
+use engine::{Instance, Shard};
+
+use super::lines::Lines;
+use crate::saves::Status;
+use crate::shared::{Shared, clock};
+
+/// How long INFO waits, for all databases together, until settle lets it count their keys.
+const COUNT_PATIENCE: Duration = Duration::from_millis(100);
+/// Redis's second replication id when there is none.
+const NO_ID: &str = "0000000000000000000000000000000000000000";
+
+/// The sum of the ends of all logs: it grows with every write, as Redis's offset does.
+pub(in super::super) fn replication_offset(instance: &Instance) -> u64 {
+    instance.shards().map(|shard| shard.log.end().0).sum()
+}
+
+/// Bytes of the logs that are not in their files.
+pub(in super::super) fn log_buffer_bytes(instance: &Instance) -> u64 {
+    instance.shards().map(|shard| shard.log.end().0.saturating_sub(shard.log.written().0)).sum()
+}
+
+fn log_bytes(instance: &Instance) -> u64 {
+    instance.shards().map(|shard| shard.log.end().0.saturating_sub(shard.log.start().0)).sum()
+}
+
+pub(super) fn persistence(shared: &Shared, lines: &mut Lines) {
+    let saves = shared.saves.state();
+    let now = clock().0 / 1000;
+    let running = saves.running_since.map_or(-1, |since| i64::try_from(now.saturating_sub(since)).unwrap_or(i64::MAX));
+    let word = |is_ok: bool| if is_ok { "ok" } else { "err" };
+    lines.put_zeros(&["loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"]);
+    lines.put("current_fork_perc", "0.00");
+    lines.put_zeros(&["current_save_keys_processed", "current_save_keys_total", "rdb_changes_since_last_save"]);
+    lines.put("rdb_bgsave_in_progress", u8::from(saves.running_since.is_some()));
+    lines.put("rdb_last_save_time", saves.last);
+    lines.put("rdb_last_bgsave_status", word(saves.status == Status::Ok));
+    lines.put("rdb_last_bgsave_time_sec", -1);
+    lines.put("rdb_current_bgsave_time_sec", running);
+    lines.put_zeros(&["rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"]);
+    lines.put("aof_enabled", 1);
+    lines.put_zeros(&["aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
+    lines.put("aof_last_rewrite_time_sec", -1);
+    lines.put("aof_current_rewrite_time_sec", -1);
+    lines.put("aof_last_bgrewrite_status", "ok");
+    lines.put("aof_rewrites", 0);
+    let writes = shared.instance.shards().all(|shard| shard.refuses_writes().is_none());
+    lines.put("aof_last_write_status", word(writes));
+    lines.put_zeros(&["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"]);
+    lines.put("aof_current_size", log_bytes(&shared.instance));
+    lines.put_zeros(&["aof_base_size", "aof_pending_rewrite"]);
+    lines.put("aof_buffer_length", log_buffer_bytes(&shared.instance));
+    lines.put_zeros(&["aof_pending_bio_fsync", "aof_delayed_fsync"]);
+    for shard in shared.instance.shards() {
+        let (log, health) = (&shard.log, health(shard));
+        let (start, end, written, synced) = (log.start().0, log.end().0, log.written().0, log.synced().0);
+        let value = format!("start={start},end={end},written={written},synced={synced},health={health}");
+        lines.put(&format!("haypile_log_db{}", shard.database), value);
+    }
+}
+
+/// Why a database takes no writes, in a word; `ok` when it does.
+fn health(shard: &Shard) -> &'static str {
+    match shard.refuses_writes().map(|fault| fault.kind) {
+        None => "ok",
+        Some(engine::FaultKind::NoSpace) => "no-space",
+        Some(engine::FaultKind::Corrupt | engine::FaultKind::Format) => "damaged",
+        Some(engine::FaultKind::Io) => "failed",
+    }
+}
+
+pub(super) fn replication(shared: &Shared, lines: &mut Lines) {
+    let instance = &shared.instance;
+    let lineage = instance.shard(0).map(|shard| shard.log.lineage());
+    let id = lineage.and_then(|lineage| lineage.current().map(|era| era.id.to_string()));
+    let end = replication_offset(instance);
+    let held = log_bytes(instance);
+    // Sentinel wants the role before anything about replicas.
+    lines.put("role", "master");
+    lines.put("connected_slaves", 0);
+    lines.put("master_failover_state", "no-failover");
+    lines.put("master_replid", id.as_deref().unwrap_or(NO_ID));
+    lines.put("master_replid2", NO_ID);
+    lines.put("master_repl_offset", end);
+    lines.put("second_repl_offset", -1);
+    lines.put("repl_backlog_active", 1);
+    lines.put("repl_backlog_size", shared.config.load().log_retain_bytes);
+    lines.put("repl_backlog_first_byte_offset", end - held);
+    lines.put("repl_backlog_histlen", held);
+}
+
+/// Exact counts, unless settle is busy: then those of the end of its last cycle. Expired keys that are still there
+/// count; how many keys have a time to live is not counted.
+pub(super) fn keyspace(shared: &Shared, lines: &mut Lines) {
+    let until = Instant::now() + COUNT_PATIENCE;
+    for shard in shared.instance.shards() {
+        let counted = shard.count_within(until.saturating_duration_since(Instant::now()));
+        let keys = match counted {
+            Ok(Some(keys)) => keys,
+            Ok(None) | Err(_) => shard.stored_records(),
+        };
+        if keys > 0 {
+            lines.put(&format!("db{}", shard.database), format!("keys={keys},expires=0,avg_ttl=0"));
+        }
+    }
+}
+
+/// Where each database stands between its log and its store.
+pub(super) fn haypile(shared: &Shared, lines: &mut Lines) {
+    let budget = shared.instance.budget();
+    lines.put("dirty_bytes", budget.dirty());
+    lines.put("hot_bytes", budget.used());
+    lines.put("hot_limit", budget.limit());
+    lines.put("hot_evictions", budget.evicted());
+    for shard in shared.instance.shards() {
+        let stats = shard.stats();
+        let name = |what: &str| format!("db{}_{what}", shard.database);
+        let log = format!(
+            "start={},settled={},flushed={},synced={},written={},end={}",
+            stats.log_start, stats.settled, stats.flushed, stats.log_synced, stats.log_written, stats.log_end
+        );
+        lines.put(&name("log"), log);
+        let settle = format!("cycles={},writes={}", stats.settle_cycles, stats.settle_writes);
+        lines.put(&name("settle"), settle);
+        lines.put(&name("records"), format!("hot={},stored={}", stats.hot_records, stats.stored_records));
+        let store = &stats.store;
+        let mut value = format!(
+            "disk={},memtables={},block_cache={},table_readers={},jobs={},pending_compaction={},estimated_records={}",
+            store.disk_bytes,
+            store.memtable_bytes,
+            store.block_cache_bytes,
+            store.table_reader_bytes,
+            store.background_jobs,
+            store.pending_compaction_bytes,
+            store.estimated_records
+        );
+        for (detail, number) in &store.details {
+            value.push_str(&format!(",{detail}={number}"));
+        }
+        lines.put(&name("store"), value);
+    }
+}
