@@ -1,0 +1,141 @@
+//! What every client does.
+
+use resp::Value;
+
+use crate::server::Server;
+use crate::wire::{Client, bulk, error, ok};
+
+#[test]
+fn commands_are_answered() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    assert_eq!(client.ask("PING"), Value::Simple(b"PONG".to_vec()));
+    assert_eq!(client.ask("SET k v"), ok());
+    assert_eq!(client.ask("GET k"), bulk("v"));
+    assert_eq!(client.ask("GET none"), Value::NullBulk);
+    assert!(error(&client.ask("NONSENSE a")).starts_with("ERR unknown command 'NONSENSE'"));
+    assert_eq!(error(&client.ask("GET")), "ERR wrong number of arguments for 'get' command");
+    assert_eq!(client.ask("APPEND k w"), Value::Integer(2));
+}
+
+#[test]
+fn databases_are_apart() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    assert_eq!(client.ask("SET k zero"), ok());
+    assert_eq!(client.ask("SELECT 9"), ok());
+    assert_eq!(client.ask("GET k"), Value::NullBulk);
+    assert_eq!(client.ask("SET k nine"), ok());
+    assert_eq!(server.connect().ask("GET k"), bulk("zero"));
+    assert_eq!(client.ask("GET k"), bulk("nine"));
+    assert_eq!(error(&client.ask("SELECT 16")), "ERR DB index is out of range");
+}
+
+#[test]
+fn a_pipeline_is_answered_in_order() {
+    const COMMANDS: usize = 20_000;
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    let mut bytes = Vec::new();
+    for n in 0..COMMANDS {
+        resp::encode_command(&[b"SET", format!("k{}", n % 100).as_bytes(), n.to_string().as_bytes()], &mut bytes);
+        resp::encode_command(&[b"GET", format!("k{}", n % 100).as_bytes()], &mut bytes);
+    }
+    let sender = std::thread::spawn({
+        let mut sending = server.connect();
+        move || sending.send_raw(b"PING\r\n")
+    });
+    client.send_raw(&bytes);
+    for n in 0..COMMANDS {
+        assert_eq!(client.read(), ok());
+        assert_eq!(client.read(), bulk(n.to_string()));
+    }
+    sender.join().unwrap();
+}
+
+#[test]
+fn inline_commands_and_blank_lines() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.send_raw(b"\r\n\r\nSET  'a key' \"a\\x20value\"\r\nGET \"a key\"\r\n*0\r\nPING\n");
+    assert_eq!(client.read(), ok());
+    assert_eq!(client.read(), bulk("a value"));
+    assert_eq!(client.read(), Value::Simple(b"PONG".to_vec()));
+}
+
+#[test]
+fn a_broken_protocol_is_answered_and_closed() {
+    let server = Server::start(&[]);
+    let cases: [(&[u8], &str); 4] = [
+        (b"*1\r\n:4\r\n", "-ERR Protocol error: expected '$', got ':'\r\n"),
+        (b"*x\r\n", "-ERR Protocol error: invalid multibulk length\r\n"),
+        (b"*1\r\n$-9\r\n", "-ERR Protocol error: invalid bulk length\r\n"),
+        (b"SET 'a\r\n", "-ERR Protocol error: unbalanced quotes in request\r\n"),
+    ];
+    for (sent, said) in cases {
+        let mut client = server.connect();
+        client.send_raw(b"PING\r\n");
+        client.send_raw(sent);
+        let got = client.read_to_end();
+        assert_eq!(String::from_utf8(got).unwrap(), format!("+PONG\r\n{said}"));
+    }
+    assert_eq!(server.connect().ask("PING"), Value::Simple(b"PONG".to_vec()));
+}
+
+#[test]
+fn quit_answers_what_came_before_and_closes() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.send_raw(b"SET k v\r\nGET k\r\nQUIT\r\nSET k never\r\n");
+    assert_eq!(client.read_to_end(), b"+OK\r\n$1\r\nv\r\n+OK\r\n");
+    assert_eq!(server.connect().ask("GET k"), bulk("v"));
+}
+
+#[test]
+fn a_client_that_sends_its_last_command_and_closes_its_end_is_answered() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.send_raw(b"SET k v\r\nGET k\r\n");
+    client.finish();
+    assert_eq!(client.read_to_end(), b"+OK\r\n$1\r\nv\r\n");
+}
+
+#[test]
+fn the_unix_socket_serves() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("haypile.sock");
+    let server = Server::start(&["--unixsocket", path.to_str().unwrap(), "--unixsocketperm", "700"]);
+    let mut client = Client::unix(&path);
+    assert_eq!(client.ask("SET k v"), ok());
+    assert_eq!(server.connect().ask("GET k"), bulk("v"));
+    // A crash leaves the socket behind; the next start replaces it.
+    let server = server.crash_and_restart();
+    assert_eq!(Client::unix(&path).ask("GET k"), bulk("v"));
+    drop(server);
+}
+
+#[test]
+fn a_reply_with_appendfsync_always_is_of_what_survives() {
+    let server = Server::start(&["--appendfsync", "always"]);
+    let mut client = server.connect();
+    let mut bytes = Vec::new();
+    (0..500).for_each(|n| resp::encode_command(&[b"INCR", format!("k{}", n % 7).as_bytes()], &mut bytes));
+    client.send_raw(&bytes);
+    for n in 0..500 {
+        assert_eq!(client.read(), Value::Integer(n / 7 + 1));
+    }
+    let server = server.crash_and_restart();
+    assert_eq!(server.connect().ask("GET k0"), bulk("72"));
+}
+
+#[test]
+fn another_client_of_many_goes_on_in_resp3() {
+    let server = Server::start(&[]);
+    let url = format!("redis://127.0.0.1:{}/?protocol=resp3", server.port);
+    let Ok(mut connection) = redis::Client::open(url).unwrap().get_connection() else {
+        panic!("the redis crate cannot connect");
+    };
+    let () = redis::cmd("SET").arg("k").arg(5).query(&mut connection).unwrap();
+    let sum: i64 = redis::cmd("INCRBY").arg("k").arg(2).query(&mut connection).unwrap();
+    assert_eq!(sum, 7);
+}

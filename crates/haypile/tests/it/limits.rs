@@ -1,0 +1,120 @@
+//! Clients that want too much.
+
+use resp::Value;
+
+use crate::server::{Server, until};
+use crate::wire::{error, ok};
+
+#[test]
+fn more_clients_than_allowed_are_told_so() {
+    let server = Server::start(&["--maxclients", "3"]);
+    // The probe of the start may still be counted.
+    until("three places to be free", || {
+        let mut clients = [server.connect(), server.connect(), server.connect()];
+        clients.iter_mut().all(|client| {
+            client.try_send_raw(b"PING\r\n").is_ok()
+                && client.try_read().is_some_and(|got| got == Value::Simple(b"PONG".to_vec()))
+        })
+    });
+    until("a fourth client to be refused, and others served", || {
+        let mut clients = [server.connect(), server.connect(), server.connect()];
+        clients.iter_mut().for_each(|client| drop(client.try_send_raw(b"PING\r\n")));
+        let served = clients
+            .iter_mut()
+            .filter_map(|client| client.try_read())
+            .filter(|got| matches!(got, Value::Simple(_)))
+            .count();
+        served == 3 && server.connect().read_to_end() == b"-ERR max number of clients reached\r\n"
+    });
+    until("a place to be free again", || {
+        let mut client = server.connect();
+        client.try_send_raw(b"PING\r\n").is_ok() && client.try_read() == Some(Value::Simple(b"PONG".to_vec()))
+    });
+}
+
+#[test]
+fn an_idle_client_is_closed() {
+    let server = Server::start(&["--timeout", "1"]);
+    let mut idle = server.connect();
+    assert_eq!(idle.ask("SET k v"), ok());
+    assert_eq!(idle.try_read(), None, "the server closes it");
+}
+
+#[test]
+fn half_a_command_and_then_silence_holds_nobody_up() {
+    let server = Server::start(&["--workers", "1"]);
+    let mut slow = server.connect();
+    slow.send_raw(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nhe");
+    let mut other = server.connect();
+    for _ in 0..100 {
+        assert_eq!(other.ask("GET k"), Value::NullBulk);
+    }
+    for byte in b"llo\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n" {
+        slow.send_raw(&[*byte]);
+    }
+    assert_eq!(slow.read(), ok());
+    assert_eq!(slow.read(), Value::Bulk(b"hello".to_vec()));
+}
+
+#[test]
+fn arguments_above_the_limit_are_refused_before_they_come() {
+    let server = Server::start(&["--proto-max-bulk-len", "1mb"]);
+    let mut client = server.connect();
+    client.send_raw(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1048577\r\n");
+    assert_eq!(error(&client.read()), "ERR Protocol error: invalid bulk length");
+    assert_eq!(client.try_read(), None);
+}
+
+#[test]
+fn input_that_is_no_command_is_bounded() {
+    let server = Server::start(&["--client-query-buffer-limit", "1mb"]);
+    let mut client = server.connect();
+    client.send_raw(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$4000000\r\n");
+    // The server closes in the middle of it.
+    let _ = client.try_send_raw(&vec![b'x'; 4_000_000]);
+    assert_eq!(client.try_read(), None);
+    assert_eq!(server.connect().ask("GET k"), Value::NullBulk);
+}
+
+#[test]
+fn output_that_nobody_reads_is_bounded_when_a_limit_is_set() {
+    let server = Server::start(&["--client-output-buffer-limit", "normal", "8mb", "0", "0"]);
+    let mut client = server.connect();
+    let value = vec![b'x'; 1 << 20];
+    assert_eq!(client.call(&[b"SET", b"k", &value]), ok());
+    let mut sent = 0;
+    until("the server to close the client", || {
+        let commands = b"GET k\r\n".repeat(10);
+        sent += 1;
+        client.try_send_raw(&commands).is_err() || sent > 100_000
+    });
+    assert!(sent <= 100_000);
+    assert_eq!(server.connect().ask("STRLEN k"), Value::Integer(1 << 20));
+}
+
+#[test]
+fn a_client_that_reads_late_gets_everything() {
+    let server = Server::start(&["--workers", "1"]);
+    let mut client = server.connect();
+    let value = vec![b'x'; 100_000];
+    assert_eq!(client.call(&[b"SET", b"k", &value]), ok());
+    for _ in 0..300 {
+        client.send(&[b"GET", b"k"]);
+    }
+    // Others are served while this one's socket is full.
+    let mut other = server.connect();
+    (0..100).for_each(|_| assert_eq!(other.ask("STRLEN k"), Value::Integer(100_000)));
+    for _ in 0..300 {
+        assert_eq!(client.read(), Value::Bulk(value.clone()));
+    }
+}
+
+#[test]
+fn a_password_is_asked_for_and_limits_what_a_stranger_may_send() {
+    let server = Server::start(&["--requirepass", "secret"]);
+    let mut client = server.connect();
+    assert_eq!(error(&client.ask("GET k")), "NOAUTH Authentication required.");
+    client.send_raw(b"*2\r\n$3\r\nGET\r\n$20000\r\n");
+    assert_eq!(error(&client.read()), "ERR Protocol error: unauthenticated bulk length");
+    assert_eq!(client.try_read(), None);
+}

@@ -1,0 +1,19 @@
+//! The binary as its users meet it: real processes, real sockets.
+//!
+//! Longer runs with `HAYPILE_TEST_LONG=1`.
+
+mod basics;
+mod command_line;
+mod connections;
+mod crash;
+mod desk;
+mod large;
+mod limits;
+mod server;
+mod stop;
+mod wire;
+
+/// One number for a quick run and one for a long one.
+fn scale(quick: usize, long: usize) -> usize {
+    if std::env::var_os("HAYPILE_TEST_LONG").is_some_and(|value| value == "1") { long } else { quick }
+}
