@@ -5,6 +5,8 @@ use std::task::{Poll, Waker};
 
 use parking_lot::Mutex;
 
+use crate::hot::Evicted;
+
 /// The most sessions that may wait for room; more are let through, which only means that they add a command each.
 const MAX_WAITERS: usize = 65_536;
 
@@ -83,10 +85,12 @@ impl Budget {
         }
     }
 
-    /// Books the eviction of records of `bytes` bytes.
-    pub fn book_eviction(&self, bytes: usize) {
-        self.used.fetch_sub(bytes as i64, Ordering::Relaxed);
-        self.evicted.fetch_add(1, Ordering::Relaxed);
+    /// Books an eviction.
+    pub fn book_eviction(&self, evicted: Evicted) {
+        if evicted.records > 0 {
+            self.used.fetch_sub(evicted.bytes as i64, Ordering::Relaxed);
+            self.evicted.fetch_add(evicted.records, Ordering::Relaxed);
+        }
     }
 
     /// Bytes over the limit; 0 when under it.
@@ -162,7 +166,8 @@ mod tests {
         assert_eq!(budget.excess(), 0);
         budget.book_used(30);
         assert_eq!(budget.excess(), 20);
-        budget.book_eviction(30);
-        assert_eq!((budget.excess(), budget.used(), budget.evicted()), (0, 90, 1));
+        budget.book_eviction(Evicted { records: 2, bytes: 30 });
+        budget.book_eviction(Evicted::default());
+        assert_eq!((budget.excess(), budget.used(), budget.evicted()), (0, 90, 2));
     }
 }

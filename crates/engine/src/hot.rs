@@ -231,6 +231,15 @@ impl Entry {
     }
 }
 
+/// What left a stripe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evicted {
+    /// How many records.
+    pub records: u64,
+    /// What they took in memory.
+    pub bytes: usize,
+}
+
 /// One part of the hot table, under one mutex.
 #[derive(Debug, Default)]
 pub struct Stripe {
@@ -271,12 +280,11 @@ impl Stripe {
     }
 
     /// Evicts clean entries, least used first (CLOCK), until `want` bytes are free or `steps` buckets were seen.
-    /// Answers the bytes freed.
-    pub fn evict(&mut self, want: usize, steps: usize) -> usize {
+    pub fn evict(&mut self, want: usize, steps: usize) -> Evicted {
         let buckets = self.table.num_buckets();
-        let mut freed = 0;
+        let mut evicted = Evicted::default();
         for _ in 0..steps.min(buckets * (usize::from(MAX_USES) + 1)) {
-            if freed >= want {
+            if evicted.bytes >= want {
                 break;
             }
             self.hand = if self.hand + 1 >= buckets { 0 } else { self.hand + 1 };
@@ -289,11 +297,12 @@ impl Stripe {
                 entry.uses -= 1;
                 continue;
             }
-            freed += bucket.remove().0.cost();
+            evicted.bytes += bucket.remove().0.cost();
+            evicted.records += 1;
         }
-        if freed > 0 {
+        if evicted.records > 0 {
             self.changes += 1;
         }
-        freed
+        evicted
     }
 }

@@ -75,9 +75,10 @@ pub fn open(
     log_options.fsync = options.fsync;
     log_options.replay_from = Some(Lsn(settled));
     let (log, recovered) = Log::open(log_options).map_err(|error| open_fault(&error, &log_dir))?;
-    if settled > recovered.end.0 && recovered.damage.is_none() {
+    let ahead = marks::read(&*store, marks::AHEAD, 0)?.unwrap_or(settled).max(settled);
+    if ahead > recovered.end.0 && recovered.damage.is_none() {
         let what = format!(
-            "The store is ahead of its log (it has everything before LSN {settled}, the log ends at LSN {}): the log's \
+            "The store is ahead of its log (it may have changes up to LSN {ahead}, the log ends at LSN {}): the log's \
              end is missing, restore it or a backup",
             recovered.end.0
         );
@@ -129,9 +130,13 @@ fn assemble(
 /// Applies every frame from `settled` on.
 fn replay(shard: &Shard, budget: &Budget, settled: u64, recovery: &mut Recovery) -> Result<(), Fault> {
     let ahead = shard.settle_lock().ahead;
+    if recovery.damage.as_ref().is_some_and(|damage| damage.lsn.0 < settled) {
+        // The store has all that can be read of the log, and more. It is looked at, and written no more.
+        return Ok(());
+    }
     let mut reader = shard.log.reader(Lsn(settled)).map_err(|error| read_fault(&error, shard))?;
     let mut replay =
-        Replay { shard, budget, ahead, touched: SmallVec::new(), lost: SmallVec::new(), owners: HashMap::new() };
+        Replay { shard, budget, ahead, touched: SmallVec::new(), owners: HashMap::new() };
     loop {
         let frame = match reader.next_frame() {
             Ok(Some(frame)) => frame,
@@ -141,10 +146,20 @@ fn replay(shard: &Shard, budget: &Budget, settled: u64, recovery: &mut Recovery)
         };
         let end = frame.end().0;
         recovery.bytes += end - frame.lsn.0;
+        let is_past = frame.lsn.0 >= ahead;
+        if is_past {
+            replay.bury_ownerless()?;
+        }
         if frame.kind == Kind::Ops {
             recovery.frames += 1;
             replay.frame(frame.lsn.0, frame.payload)?;
         }
+        if !is_past {
+            // Who owns which rows is known at the end of what the store may be ahead of. A settle before that could not
+            // remove the rows that nobody owns, and a second recovery would not meet them again.
+            continue;
+        }
+        replay.bury_ownerless()?;
         if budget.wants_settle() || budget.excess() > 0 {
             let mut settling = shard.settle_lock();
             settling.replayed = Some(end);
@@ -163,21 +178,19 @@ struct Replay<'r> {
     ahead: u64,
     /// Keys of the present frame, and whether its ops on them are left out.
     touched: SmallVec<[(Vec<u8>, bool); 4]>,
-    lost: SmallVec<[RowsId; 4]>,
-    /// Keys that were said to own a row set in frames that the store may be ahead of.
+    /// Row sets that may have lost their owner, or never had one, and the keys that may own them: of the present frame,
+    /// or of all frames that the store may be ahead of.
     owners: HashMap<RowsId, Vec<Vec<u8>>>,
 }
 
 impl Replay<'_> {
     fn frame(&mut self, lsn: u64, payload: &[u8]) -> Result<(), Fault> {
         self.touched.clear();
-        self.lost.clear();
         let ops = Ops::new(payload).map_err(|error| self.bad(lsn, &error.to_string()))?;
         for op in ops {
             let op = op.map_err(|error| self.bad(lsn, &error.to_string()))?;
             self.op(lsn, &op)?;
         }
-        self.bury_lost(lsn);
         Ok(())
     }
 
@@ -189,7 +202,9 @@ impl Replay<'_> {
         match *op {
             Op::Clear => self.clear(lsn),
             Op::PutRow { key, rows, row, value } => {
-                self.note_owner(lsn, rows, key);
+                if lsn < self.ahead {
+                    self.note_owner(rows, key);
+                }
                 let change = (row.to_vec(), RowChange::Put(value.to_vec()));
                 self.rows(rows, Vec::new(), Some(change), lsn);
                 Ok(())
@@ -206,23 +221,23 @@ impl Replay<'_> {
                 if let Op::Put { body, .. } = *op
                     && let Some(rows) = Record::decode_body(body).ok().and_then(|record| record.rows_id())
                 {
-                    self.note_owner(lsn, rows, key);
+                    // Also of a record that the store already has: nothing else may tell of the id.
+                    self.shard.saw_rows(rows);
+                    self.note_owner(rows, key);
                 }
                 if self.leaves_out(key, lsn)? { Ok(()) } else { self.record(lsn, key, op) }
             }
         }
     }
 
-    fn note_owner(&mut self, lsn: u64, rows: RowsId, key: &[u8]) {
-        if lsn < self.ahead {
-            let keys = self.owners.entry(rows).or_default();
-            if !keys.iter().any(|known| known == key) {
-                keys.push(key.to_vec());
-            }
+    fn note_owner(&mut self, rows: RowsId, key: &[u8]) {
+        let keys = self.owners.entry(rows).or_default();
+        if !keys.iter().any(|known| known == key) {
+            keys.push(key.to_vec());
         }
     }
 
-    /// Rows always apply, also those whose owner the store already lacks: their sets go again.
+    /// Row sets to which none of the keys leads that were said to: they go.
     fn bury_ownerless(&mut self) -> Result<(), Fault> {
         for (rows, keys) in std::mem::take(&mut self.owners) {
             let mut owned = false;
@@ -234,10 +249,12 @@ impl Replay<'_> {
                 owned |= record.and_then(|record| record.rows_id()) == Some(rows);
             }
             if !owned {
-                self.lost.push(rows);
+                let freed = self.shard.rows.forget(rows);
+                self.budget.book_used(-freed);
+                self.budget.book_dirty(-freed);
+                self.shard.dead.lock().push(rows);
             }
         }
-        self.bury_lost(self.ahead.saturating_sub(1));
         Ok(())
     }
 
@@ -290,7 +307,8 @@ impl Replay<'_> {
             Some(entry) => {
                 (before, was_dirty) = (entry.cost() as i64, entry.state.dirty);
                 if let Some(rows) = entry.record().ok().flatten().and_then(|record| record.rows_id()) {
-                    self.lost.push(rows);
+                    let keys = self.owners.entry(rows).or_default();
+                    keys.push(key.to_vec());
                 }
             }
             None if matches!(op, Op::Put { .. }) => {
@@ -309,7 +327,6 @@ impl Replay<'_> {
             self.shard.sweep.note();
         }
         if let Some(rows) = entry.record().ok().flatten().and_then(|record| record.rows_id()) {
-            self.lost.retain(|lost| *lost != rows);
             self.shard.saw_rows(rows);
         }
         if !was_dirty {
@@ -318,16 +335,6 @@ impl Replay<'_> {
         self.budget.book_used(after - before);
         self.budget.book_dirty(if was_dirty { after - before } else { after });
         Ok(())
-    }
-
-    /// Row sets that lost their owner in this frame. One that moved to another key was written there first.
-    fn bury_lost(&mut self, lsn: u64) {
-        for rows in std::mem::take(&mut self.lost) {
-            let freed = self.shard.rows.forget(rows);
-            self.budget.book_used(-freed);
-            self.budget.book_dirty(-freed);
-            self.shard.dead.lock().push((rows, lsn));
-        }
     }
 
     fn clear(&mut self, lsn: u64) -> Result<(), Fault> {
@@ -348,6 +355,7 @@ impl Replay<'_> {
         }
         let rows = self.shard.rows.forget_all();
         self.shard.dead.lock().clear();
+        self.owners.clear();
         self.budget.book_used(-used - rows);
         self.budget.book_dirty(-dirty - rows);
         self.shard.mask_store();
@@ -373,7 +381,8 @@ impl Replay<'_> {
         keys.sort_unstable();
         keys.dedup();
         for key in keys {
-            self.record(lsn, &key, &Op::Delete { key: &key })?;
+            // As if in a frame just before this one: ops that follow the Clear in its frame are to apply.
+            self.record(lsn.saturating_sub(1), &key, &Op::Delete { key: &key })?;
         }
         Ok(())
     }
@@ -383,8 +392,7 @@ impl Replay<'_> {
             if self.budget.excess() == 0 {
                 return;
             }
-            let freed = stripe.0.lock().evict(self.budget.excess(), usize::MAX);
-            self.budget.book_eviction(freed);
+            self.budget.book_eviction(stripe.0.lock().evict(self.budget.excess(), usize::MAX));
         }
     }
 }

@@ -129,8 +129,7 @@ impl Instance {
         loop {
             match self.attempt(request, scratch, Some(&fetched), Reach::Disk, command)? {
                 Attempt::Ended(ran) => return Ok(ran),
-                // Only whole ranges of rows can still be missing: each round brings one, and no record changes that
-                // often between two rounds for ever.
+                // Only databases can still be missing.
                 Attempt::Lacks(need) => self.fetch(need, &mut fetched, request.clock)?,
             }
         }
@@ -145,10 +144,14 @@ impl Instance {
         command: &mut Command<'_>,
     ) -> Result<Attempt, Fault> {
         // Settle is held off before any stripe is locked, where a whole shard may be emptied.
-        let _settling = self.hold_settle(request);
+        let settling = self.hold_settle(request);
         let Some(mut txn) = self.lock(request, scratch, fetched, reach) else {
             return Ok(Attempt::Lacks(Need::Desk));
         };
+        if txn.parts.iter().filter(|part| part.whole.is_some()).count() != settling.len() {
+            // A database was made after settle was held off in the others.
+            return Ok(Attempt::Lacks(Need::Desk));
+        }
         txn.begin();
         match command(&mut txn) {
             Ok(()) if request.place == Place::Worker && txn.changed_parts() > 1 => {
@@ -254,14 +257,14 @@ impl Instance {
                 let mut bytes = Vec::new();
                 match shard.store.record(&key, Reach::Disk, &mut bytes)? {
                     Found::Yes => self.insert_stored(shard, &key, &bytes, changes, clock),
-                    Found::No | Found::WouldBlock => fetched.absent = Some((database, key, changes)),
+                    Found::No | Found::WouldBlock => fetched.absent.push((database, key, changes)),
                 }
                 Ok(())
             }
             Need::Rows(need) => {
                 let Some(shard) = self.shard(need.database) else { return Ok(()) };
                 let rows = fetch_rows(shard, &need)?;
-                fetched.rows = Some(FetchedRows { need, rows });
+                fetched.rows.push(FetchedRows { need, rows });
                 Ok(())
             }
         }
@@ -272,16 +275,16 @@ impl Instance {
         let (hash, at) = shard.place(key);
         let mut stripe = shard.stripes[at].0.lock();
         if stripe.changes == changes && stripe.find(hash, key).is_none() && !shard.store_is_masked() {
+            // Room is made first: the new entry has no uses yet and would be the first to go.
+            self.trim(&mut stripe);
             let entry = Entry::stored(key, bytes, self.seconds(clock));
             self.budget.book_used(entry.cost() as i64);
             stripe.insert(&shard.hasher, hash, entry);
-            self.trim(&mut stripe);
         }
     }
 
     fn trim(&self, stripe: &mut Stripe) {
         if self.budget.excess() > 0 {
-            // The new entry has no uses yet; two rounds of the hand would take it, so the walk is kept short.
             let freed = stripe.evict(1024, 32);
             self.budget.book_eviction(freed);
         }
@@ -294,7 +297,7 @@ enum Attempt {
 }
 
 /// Reads a range of rows from the store, under the dirty ones that were copied while the owner was locked.
-fn fetch_rows(shard: &Shard, need: &RowsNeed) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Fault> {
+pub(crate) fn fetch_rows(shard: &Shard, need: &RowsNeed) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Fault> {
     let mut rows = BTreeMap::new();
     let mut cursor = shard.store.row_range(need.rows, &need.range.from, &need.range.to)?;
     while let Some((row, value)) = cursor.entry()? {

@@ -9,6 +9,7 @@
 //! each stripe, under its lock:  what has not changed since is clean
 //! ```
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -100,8 +101,8 @@ struct Taken {
     /// The store has its key after this cycle.
     stored: bool,
     in_store: InStore,
-    /// How many bytes it takes in a batch.
-    bytes: usize,
+    /// The store has it.
+    written: bool,
     write: Write,
 }
 
@@ -114,7 +115,7 @@ impl Taken {
             Write::PutRecord { bytes: bytes.to_vec(), key_len }
         };
         let (lsn, in_store) = (entry.lsn(), entry.state.in_store);
-        Self { stripe, hash, lsn, stored: !entry.is_tombstone(), in_store, bytes: bytes.len(), write }
+        Self { stripe, hash, lsn, stored: !entry.is_tombstone(), in_store, written: false, write }
     }
 
     fn key(&self) -> &[u8] {
@@ -145,7 +146,8 @@ struct Cycle {
     time: Millis,
     records: Vec<Taken>,
     rows: TakenRows,
-    dead: Vec<(RowsId, u64)>,
+    /// Row sets without an owner. Of each, the frame that removed the owner is before `through`.
+    dead: Vec<RowsId>,
     clears: bool,
 }
 
@@ -154,21 +156,24 @@ struct Cycle {
 /// # Errors
 /// When the log cannot be synced or the store takes no writes: everything stays dirty, nothing is lost.
 pub fn settle(shard: &Shard, instance: &Instance) -> Result<(), Fault> {
+    if shard.is_damaged() {
+        return Ok(()); // The disk stays as it was found.
+    }
     let mut settling = shard.settle_lock();
     settle_locked(shard, &instance.budget, &mut settling)
 }
 
 /// As [`settle`], by the holder of the settle lock.
 pub fn settle_locked(shard: &Shard, budget: &crate::budget::Budget, settling: &mut Settling) -> Result<(), Fault> {
-    bury_expired(shard);
-    let cycle = take(shard, settling.replayed);
+    bury_expired(shard, budget);
+    let mut cycle = take(shard, settling.replayed);
     let nothing = cycle.records.is_empty() && cycle.rows.writes.is_empty() && cycle.dead.is_empty() && !cycle.clears;
     let settled = shard.progress.settled.load(Ordering::Relaxed);
-    if nothing && (cycle.cut == settled || cycle.cut - settled < 4096) {
+    if nothing && cycle.cut - settled < 4096 {
         put_back(shard, cycle);
         return Ok(());
     }
-    match sync_before_write(shard, &cycle, settling).and_then(|()| write(shard, &cycle, settling)) {
+    match sync_before_write(shard, &cycle, settling).and_then(|()| write(shard, &mut cycle, settling)) {
         Ok((records, dead)) => {
             finish(shard, budget, cycle, records, dead);
             budget.wake();
@@ -182,13 +187,14 @@ pub fn settle_locked(shard: &Shard, budget: &crate::budget::Budget, settling: &m
 }
 
 /// Turns expired records that compactions have met into tombstones, which this cycle then writes.
-fn bury_expired(shard: &Shard) {
+fn bury_expired(shard: &Shard, budget: &crate::budget::Budget) {
     let flushed_time = shard.progress.flushed_time.load(Ordering::Relaxed);
     let horizon = Millis(flushed_time.saturating_sub(EXPIRY_MARGIN));
     shard.store.set_expiry_horizon(horizon);
     let mut bytes = Vec::new();
     for expired in shard.store.take_expired(EXPIRED_A_CYCLE) {
-        if !matches!(shard.store.record(&expired.key, Reach::Disk, &mut bytes), Ok(Found::Yes)) {
+        // What a masked store has is gone as a whole.
+        if shard.store_is_masked() || !matches!(shard.store.record(&expired.key, Reach::Disk, &mut bytes), Ok(Found::Yes)) {
             continue;
         }
         let Ok(record) = Record::decode(&bytes) else { continue };
@@ -199,50 +205,53 @@ fn bury_expired(shard: &Shard) {
         let mut stripe = shard.stripes[at].0.lock();
         match stripe.find(hash, &expired.key) {
             Some(entry) if entry.state.dirty || entry.lsn() != expired.lsn => continue,
-            Some(_) => drop(stripe.remove(hash, &expired.key)),
-            None => {}
+            Some(_) | None => {
+                let clean = stripe.remove(hash, &expired.key);
+                budget.book_used(-clean.map_or(0, |entry| entry.cost() as i64));
+            }
         }
         let mut entry = Entry::tombstone(&expired.key, 0);
         entry.stamp(expired.lsn);
         entry.state.dirty = true;
         entry.state.in_store = InStore::Yes;
+        budget.book_used(entry.cost() as i64);
+        budget.book_dirty(entry.cost() as i64);
         stripe.insert(&shard.hasher, hash, entry);
         stripe.dirty.push(hash);
         stripe.changes += 1;
         if let Some(rows) = record.rows_id() {
-            shard.dead.lock().push((rows, expired.lsn));
+            shard.dead.lock().push(rows);
         }
     }
 }
 
 fn take(shard: &Shard, replayed: Option<u64>) -> Cycle {
-    let cut = replayed.unwrap_or_else(|| shard.log.end().0);
+    // The time first: it is then that of a frame before the cut.
     let time = shard.last_time();
+    let cut = replayed.unwrap_or_else(|| shard.log.end().0);
     let clears = shard.store_is_masked();
     let mut records = Vec::new();
     for at in 0..STRIPES {
-        take_stripe(&mut shard.stripes[at].0.lock(), at, &mut records);
+        take_stripe(shard, &mut shard.stripes[at].0.lock(), at, &mut records);
     }
     let rows = shard.rows.take();
-    let mut dead = Vec::new();
-    shard.dead.lock().retain(|(rows, lsn)| {
-        let taken = *lsn < cut;
-        if taken {
-            dead.push((*rows, *lsn));
-        }
-        !taken
-    });
+    // Also those of frames after the cut: their owners' tombstones may have been taken, and once these are in the store
+    // nothing tells of the rows any more.
+    let dead = std::mem::take(&mut *shard.dead.lock());
     let through = replayed.unwrap_or_else(|| shard.log.end().0);
     Cycle { cut, through, time, records, rows, dead, clears }
 }
 
-fn take_stripe(stripe: &mut Stripe, at: usize, records: &mut Vec<Taken>) {
+fn take_stripe(shard: &Shard, stripe: &mut Stripe, at: usize, records: &mut Vec<Taken>) {
     // Tells readers without locks apart from those before this visit: see `Stripe::changes`.
     stripe.changes += 1;
     stripe.settling = std::mem::take(&mut stripe.dirty);
     for hash in &stripe.settling {
-        for entry in stripe.table.iter_hash(*hash).filter(|entry| entry.state.dirty) {
-            records.push(Taken::of(entry, at, *hash));
+        // The table compares some bits of the hash only.
+        for entry in stripe.table.iter_hash(*hash) {
+            if entry.state.dirty && shard.hasher.hash(entry.key()) == *hash {
+                records.push(Taken::of(entry, at, *hash));
+            }
         }
     }
 }
@@ -275,78 +284,113 @@ pub fn sync(shard: &Shard, lsn: u64) -> Result<(), Fault> {
 }
 
 /// Writes a cycle to the store. Answers the number of records it has then, and row sets found dead on the way.
-fn write(shard: &Shard, cycle: &Cycle, settling: &mut Settling) -> Result<(u64, Vec<RowsId>), Fault> {
+///
+/// Rows of a dead set go before the record that led to them: of what a crash leaves, no rows are without an owner.
+fn write(shard: &Shard, cycle: &mut Cycle, settling: &mut Settling) -> Result<(u64, Vec<RowsId>), Fault> {
     settling.ahead = settling.ahead.max(cycle.through);
-    let mut batch = vec![marks::ahead(settling.ahead)];
-    let mut count = shard.stored_records();
+    let mut batch = Batch { shard, writes: vec![marks::ahead(settling.ahead)], bytes: 0 };
     if cycle.clears {
-        count = 0;
-        batch.extend([Write::Clear, marks::records(0)]);
-        shard.store.write(&batch)?;
+        batch.writes.extend([Write::Clear, marks::records(0)]);
+        batch.write()?;
         shard.progress.records.store(0, Ordering::Relaxed);
         shard.unmask_store();
-        batch.clear();
     }
-    let mut order: Vec<&Taken> = cycle.records.iter().collect();
-    order.sort_unstable_by(|a, b| a.key().cmp(b.key()));
-    let (mut dead, mut bytes, mut stored) = (Vec::new(), 0, Vec::new());
-    for taken in order {
-        let was_stored = match taken.in_store {
-            InStore::Yes => true,
-            InStore::No => false,
-            InStore::Unknown => look_up(shard, taken, &mut stored, &mut dead)?,
-        };
-        count = count + u64::from(taken.stored && !was_stored) - u64::from(!taken.stored && was_stored).min(count);
-        batch.push(taken.write.clone());
-        bytes += taken.bytes;
-        if bytes >= BATCH_BYTES {
-            batch.push(marks::records(count));
-            shard.store.write(&batch)?;
-            shard.progress.records.store(count, Ordering::Relaxed);
-            batch.clear();
-            bytes = 0;
-        }
+    for rows in &cycle.dead {
+        batch.push(delete_all(*rows))?;
     }
-    batch.push(marks::records(count));
+    let dead = write_records(&mut batch, &mut cycle.records)?;
+    let gone: HashSet<RowsId> = cycle.dead.iter().chain(&dead).copied().collect();
     for write in &cycle.rows.writes {
-        batch.push(write.clone());
-        bytes += match write {
-            Write::PutRow { value, .. } => value.len(),
-            _ => 0,
-        };
-        if bytes >= BATCH_BYTES {
-            shard.store.write(&batch)?;
-            batch.clear();
-            bytes = 0;
+        if !write.rows().is_some_and(|rows| gone.contains(&rows)) {
+            batch.push(write.clone())?;
         }
     }
-    let everything = |rows: &RowsId| Write::DeleteRows { rows: *rows, from: Vec::new(), to: Vec::new() };
-    batch.extend(cycle.dead.iter().map(|(rows, _)| everything(rows)));
-    batch.extend(dead.iter().map(everything));
-    batch.extend(shard.settled_marks(cycle.cut, settling.ahead, cycle.time, count));
-    shard.store.write(&batch)?;
+    let count = shard.stored_records();
+    batch.writes.extend(shard.settled_marks(cycle.cut, settling.ahead, cycle.time, count));
+    batch.write()?;
     Ok((count, dead))
 }
 
-/// Whether the store has a record under a key that nobody has looked up yet; the rows of that record die with it.
-fn look_up(shard: &Shard, taken: &Taken, bytes: &mut Vec<u8>, dead: &mut Vec<RowsId>) -> Result<bool, Fault> {
-    if shard.store.record(taken.key(), Reach::Disk, bytes)? != Found::Yes {
-        return Ok(false);
+/// Writes the records in the order of their keys. Answers row sets found dead on the way.
+fn write_records(batch: &mut Batch<'_>, records: &mut [Taken]) -> Result<Vec<RowsId>, Fault> {
+    let shard = batch.shard;
+    let mut order: Vec<usize> = (0..records.len()).collect();
+    order.sort_unstable_by(|a, b| records[*a].key().cmp(records[*b].key()));
+    let (mut count, mut dead, mut stored) = (shard.stored_records(), Vec::new(), Vec::new());
+    let mut done = 0;
+    for (index, at) in order.iter().enumerate() {
+        let taken = &records[*at];
+        let was_stored = match taken.in_store {
+            InStore::Yes => true,
+            InStore::No => false,
+            InStore::Unknown => {
+                let found = shard.store.record(taken.key(), Reach::Disk, &mut stored)? == Found::Yes;
+                if found && let Some(rows) = rows_left_behind(taken, &stored) {
+                    batch.add(delete_all(rows));
+                    dead.push(rows);
+                }
+                found
+            }
+        };
+        count = (count + u64::from(taken.stored && !was_stored)).saturating_sub(u64::from(!taken.stored && was_stored));
+        batch.add(taken.write.clone());
+        if batch.is_full() || index + 1 == order.len() {
+            batch.writes.push(marks::records(count));
+            batch.write()?;
+            shard.progress.records.store(count, Ordering::Relaxed);
+            order[done..=index].iter().for_each(|at| records[*at].written = true);
+            done = index + 1;
+        }
     }
-    if let Some(rows) = Record::decode(bytes).ok().and_then(|record| record.rows_id())
-        && taken.rows_id() != Some(rows)
-        && !shard.is_owned(rows, taken.key())
-    {
-        dead.push(rows);
+    Ok(dead)
+}
+
+/// The rows of a stored record that was overwritten or deleted unseen: nothing else leads to them.
+fn rows_left_behind(taken: &Taken, stored: &[u8]) -> Option<RowsId> {
+    let rows = Record::decode(stored).ok()?.rows_id()?;
+    (taken.rows_id() != Some(rows)).then_some(rows)
+}
+
+fn delete_all(rows: RowsId) -> Write {
+    Write::DeleteRows { rows, from: Vec::new(), to: Vec::new() }
+}
+
+/// Writes on their way to the store.
+struct Batch<'s> {
+    shard: &'s Shard,
+    writes: Vec<Write>,
+    bytes: usize,
+}
+
+impl Batch<'_> {
+    fn add(&mut self, write: Write) {
+        self.bytes += write.bytes();
+        self.writes.push(write);
     }
-    Ok(true)
+
+    fn is_full(&self) -> bool {
+        self.bytes >= BATCH_BYTES
+    }
+
+    fn push(&mut self, write: Write) -> Result<(), Fault> {
+        self.add(write);
+        if self.is_full() { self.write() } else { Ok(()) }
+    }
+
+    fn write(&mut self) -> Result<(), Fault> {
+        self.shard.store.write(&self.writes)?;
+        self.writes.clear();
+        self.bytes = 0;
+        Ok(())
+    }
 }
 
 /// What was written and has not changed since is clean.
 fn finish(shard: &Shard, budget: &crate::budget::Budget, cycle: Cycle, records: u64, dead: Vec<RowsId>) {
     let progress = &shard.progress;
     progress.records.store(records, Ordering::Relaxed);
-    progress.settled.store(cycle.cut, Ordering::Relaxed);
+    progress.settled.store(cycle.cut, Ordering::Release);
+    progress.settled_time.store(cycle.time.0, Ordering::Release);
     progress.cycles.fetch_add(1, Ordering::Relaxed);
     progress.writes.fetch_add((cycle.records.len() + cycle.rows.writes.len()) as u64, Ordering::Relaxed);
     let (mut used, mut dirty) = (0, 0);
@@ -363,9 +407,9 @@ fn finish(shard: &Shard, budget: &crate::budget::Budget, cycle: Cycle, records: 
             at += 1;
         }
     }
-    let rows = shard.rows.written(cycle.rows);
+    let mut rows = shard.rows.written(cycle.rows);
     for id in dead {
-        shard.rows.forget(id);
+        rows += shard.rows.forget(id);
     }
     budget.book_used(-used - rows);
     budget.book_dirty(-dirty - rows);
@@ -391,6 +435,13 @@ fn clean(stripe: &mut Stripe, taken: &Taken) -> (i64, i64) {
 
 /// After a failed cycle: everything is still dirty and is taken again.
 fn put_back(shard: &Shard, cycle: Cycle) {
+    for taken in cycle.records.iter().filter(|taken| taken.written) {
+        // It was counted with its batch, and must not be counted again.
+        let mut stripe = shard.stripes[taken.stripe].0.lock();
+        if let Some(entry) = stripe.find_mut(taken.hash, taken.key()) {
+            entry.state.in_store = if taken.stored { InStore::Yes } else { InStore::No };
+        }
+    }
     for stripe in &shard.stripes {
         let mut stripe = stripe.0.lock();
         let settling = std::mem::take(&mut stripe.settling);
@@ -404,11 +455,17 @@ fn put_back(shard: &Shard, cycle: Cycle) {
 /// # Errors
 /// A fault of the disk.
 pub fn flush(shard: &Shard, instance: &Instance) -> Result<(), Fault> {
-    let (settled, time) = (shard.progress.settled.load(Ordering::Relaxed), shard.last_time());
+    if shard.is_damaged() {
+        return Ok(()); // The disk stays as it was found.
+    }
+    let progress = &shard.progress;
+    // The time first: it is then not after that of the settled mark.
+    let time = progress.settled_time.load(Ordering::Acquire);
+    let settled = progress.settled.load(Ordering::Acquire);
     if settled > shard.progress.flushed.load(Ordering::Relaxed) {
         shard.store.flush()?;
         shard.progress.flushed.store(settled, Ordering::Relaxed);
-        shard.progress.flushed_time.store(time.0.min(shard.last_time().0), Ordering::Relaxed);
+        shard.progress.flushed_time.store(time, Ordering::Relaxed);
     }
     let keep = shard.log.end().0.saturating_sub(instance.log_retain_bytes()).min(settled);
     shard.log.retain_from(Lsn(keep));
@@ -489,8 +546,7 @@ fn make_room(instance: &Instance) {
             if excess == 0 {
                 return;
             }
-            let freed = stripe.0.lock().evict(excess / STRIPES + 1024, 4096);
-            instance.budget.book_eviction(freed);
+            instance.budget.book_eviction(stripe.0.lock().evict(excess / STRIPES + 1024, 4096));
         }
     }
 }

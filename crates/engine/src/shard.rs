@@ -35,8 +35,8 @@ pub struct Shard {
     pub(crate) hasher: KeyHasher,
     pub(crate) stripes: Box<[StripeLock]>,
     pub(crate) rows: DirtyRows,
-    /// Row sets whose owner is gone, and the LSN of the frame that removed it.
-    pub(crate) dead: Mutex<Vec<(RowsId, u64)>>,
+    /// Row sets whose owner is gone.
+    pub(crate) dead: Mutex<Vec<RowsId>>,
     pub(crate) cursors: Mutex<Cursors>,
     pub(crate) progress: Progress,
     pub(crate) sweep: Sweep,
@@ -53,6 +53,8 @@ pub struct Shard {
 pub(crate) struct Progress {
     /// Every frame that begins before this is in the store.
     pub settled: AtomicU64,
+    /// Time of the last frame that is covered by `settled`.
+    pub settled_time: AtomicU64,
     /// The same of what survives a crash of the store.
     pub flushed: AtomicU64,
     /// Time of the last frame that is covered by `flushed`.
@@ -261,19 +263,6 @@ impl Shard {
 
     pub(crate) fn has_refusal(&self) -> bool {
         self.refusal.lock().is_some()
-    }
-
-    /// Whether a row set belongs to some other key: a RENAME has moved it there.
-    pub(crate) fn is_owned(&self, rows: RowsId, but: &[u8]) -> bool {
-        self.stripes.iter().any(|stripe| {
-            let stripe = stripe.0.lock();
-            stripe.dirty.iter().chain(&stripe.settling).any(|hash| {
-                stripe.table.iter_hash(*hash).any(|entry| {
-                    let record = entry.record().ok().flatten();
-                    entry.key() != but && record.and_then(|record| record.rows_id()) == Some(rows)
-                })
-            })
-        })
     }
 
     /// Whether its log is damaged, so that it will never take writes again as it is.

@@ -82,6 +82,32 @@ pub enum Write {
     },
 }
 
+impl Write {
+    /// The row set it changes.
+    #[must_use]
+    pub const fn rows(&self) -> Option<RowsId> {
+        match self {
+            Self::PutRow { rows, .. } | Self::DeleteRow { rows, .. } | Self::DeleteRows { rows, .. } => Some(*rows),
+            Self::PutRecord { .. } | Self::DeleteRecord { .. } | Self::Clear | Self::System { .. } => None,
+        }
+    }
+
+    /// About how many bytes of memory it takes.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        let own = match self {
+            Self::PutRecord { bytes, .. } => bytes.len(),
+            Self::DeleteRecord { key } => key.len(),
+            Self::PutRow { row, value, .. } => row.len() + value.len(),
+            Self::DeleteRow { row, .. } => row.len(),
+            Self::DeleteRows { from, to, .. } => from.len() + to.len(),
+            Self::Clear => 0,
+            Self::System { value, .. } => value.len(),
+        };
+        own + size_of::<Self>()
+    }
+}
+
 /// Walks one family in key order. The walk sees the store as it was when it began.
 pub trait Cursor {
     /// The present entry: key and value; `None` at the end.

@@ -35,7 +35,7 @@ fn cases(few: u32) -> u32 {
 
 /// An instance on stores in memory that settles when it is told to.
 struct Rig {
-    dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
     stores: Arc<MemoryStores>,
     options: Options,
     scratch: Scratch,
@@ -60,7 +60,7 @@ impl Rig {
         options.limits = Limits { string_chunk_threshold: 100, packed_max_bytes: 1000 };
         change(&mut options);
         let scratch = Scratch::new(1);
-        let mut rig = Self { dir, stores, options, scratch, instance: None, recoveries: Vec::new(), clock: START };
+        let mut rig = Self { _dir: dir, stores, options, scratch, instance: None, recoveries: Vec::new(), clock: START };
         rig.open();
         rig
     }

@@ -6,14 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use keyspace::record::LSN_BYTES;
 
-use keyspace::{Encoding, Head, Millis, OpWriter, Record, RowsId, Stop};
+use keyspace::{Head, Millis, OpWriter, RowsId, Stop};
 use parking_lot::MutexGuard;
 use smallvec::SmallVec;
 
 use crate::fault::{Fault, FaultKind};
-use crate::hot::{Entry, EntryState, STRIPES, Stripe, stripe_of};
+use crate::hot::{Entry, EntryState, Stripe, stripe_of};
 use crate::instance::Instance;
 use crate::rows::{RowChange, RowRange};
 use crate::shard::Shard;
@@ -44,8 +43,6 @@ pub enum Need {
 pub struct RowsNeed {
     /// The database.
     pub database: usize,
-    /// The owner's key.
-    pub key: Vec<u8>,
     /// The owner's LSN: as long as it is the same, so are the rows.
     pub lsn: u64,
     /// The row set.
@@ -61,10 +58,10 @@ pub struct RowsNeed {
 /// What the desk fetched for the next attempt.
 #[derive(Debug, Default)]
 pub struct Fetched {
-    /// A key that is not in the store, while its stripe's counter is this.
-    pub absent: Option<(usize, Vec<u8>, u64)>,
-    /// The rows of a range as they were at the owner's LSN.
-    pub rows: Option<FetchedRows>,
+    /// Keys that are not in the store, while their stripe's counter is this.
+    pub absent: Vec<(usize, Vec<u8>, u64)>,
+    /// Rows of ranges as they were at the owner's LSN.
+    pub rows: Vec<FetchedRows>,
 }
 
 /// The whole content of a range of rows.
@@ -110,10 +107,14 @@ pub(crate) struct Part<'r> {
     pub whole: Option<usize>,
     ops: OpWriter,
     rows: Option<Box<RowWrites>>,
+    /// Row sets that a record led to before one of the run's changes. Another may lead to them after it.
     lost: SmallVec<[RowsId; 2]>,
-    gained: SmallVec<[RowsId; 2]>,
+    /// Row sets that the run itself has made: the store has nothing of them.
+    made: SmallVec<[RowsId; 2]>,
     deletes: bool,
-    cleared: Option<Vec<Stripe>>,
+    cleared: Option<Cleared>,
+    /// How many records had been changed when the part was last cleared: those are gone.
+    cleared_at: usize,
 }
 
 impl<'r> Part<'r> {
@@ -125,11 +126,19 @@ impl<'r> Part<'r> {
             ops: OpWriter::new(),
             rows: None,
             lost: SmallVec::new(),
-            gained: SmallVec::new(),
+            made: SmallVec::new(),
             deletes: false,
             cleared: None,
+            cleared_at: 0,
         }
     }
+}
+
+/// What a Clear took out of the hot table.
+struct Cleared {
+    stripes: Vec<Stripe>,
+    /// How many records the run had changed by then; later changes are not in these stripes.
+    touched: usize,
 }
 
 /// Row changes of one run in one database.
@@ -241,12 +250,14 @@ impl<'r> Txn<'r> {
     fn load(&mut self, hash: u64, at: usize, key: &[u8]) -> Result<Option<(usize, usize)>, Stop> {
         let part = &self.parts[self.at];
         let Some(shard) = part.shard else { return Ok(None) };
-        if part.cleared.is_some() {
+        if part.cleared.is_some() || shard.store_is_masked() {
             return Ok(None);
         }
         let changes = self.held[at].guard.changes;
-        let known_absent = self.fetched.and_then(|fetched| fetched.absent.as_ref());
-        if known_absent.is_some_and(|(db, absent, then)| *db == part.database && *then == changes && absent == key) {
+        let known_absent = |fetched: &Fetched| {
+            fetched.absent.iter().any(|(db, absent, then)| *db == part.database && *then == changes && absent == key)
+        };
+        if self.fetched.is_some_and(known_absent) {
             return Ok(None);
         }
         match shard.store.record(key, self.reach, &mut self.scratch.read) {
@@ -323,18 +334,9 @@ impl<'r> Txn<'r> {
         }
     }
 
-    fn note_gained(&mut self, head: &Head, payload: &[u8]) {
-        if head.encoding == Encoding::Exploded
-            && let Some(rows) = (Record { lsn: 0, head: *head, payload }).rows_id()
-        {
-            self.parts[self.at].gained.push(rows);
-        }
-    }
-
     /// Makes a record out of head and payload; the op that says so is written by the caller.
     fn write_record(&mut self, key: &[u8], head: &Head, payload: &[u8]) -> Result<(usize, usize), Stop> {
         let (shard, hash, at) = self.locate_to_write(key)?;
-        self.note_gained(head, payload);
         if head.expire_at.is_some() {
             shard.sweep.note();
         }
@@ -389,82 +391,9 @@ impl<'r> Txn<'r> {
     fn set_writes(&mut self, rows: RowsId) -> &mut SetWrites {
         self.parts[self.at].rows.get_or_insert_default().sets.entry(rows).or_default()
     }
-
-    /// Misses rows: takes a copy of what the overlay has, so that the desk can read the store without locks.
-    fn miss_rows(&mut self, key: &[u8], rows: RowsId, range: RowRange) -> Stop {
-        let lsn = match self.live(key) {
-            Ok((at, bucket, ..)) => self.held[at].guard.table.get_bucket(bucket).map_or(0, Entry::lsn),
-            Err(stop) => return stop,
-        };
-        let part = self.part();
-        let Some(shard) = part.shard else { return Stop::Fault };
-        let (dirty, cleared) = shard.rows.copy(rows, &range);
-        let database = part.database;
-        self.need = Some(Need::Rows(RowsNeed { database, key: key.to_vec(), lsn, rows, range, dirty, cleared }));
-        Stop::WouldBlock
-    }
-
-    /// Rows that the desk fetched, if they are still those of the record.
-    fn fetched_rows(&mut self, key: &[u8], rows: RowsId, range: &RowRange) -> Option<&'r BTreeMap<Vec<u8>, Vec<u8>>> {
-        let fetched = self.fetched?.rows.as_ref()?;
-        let need = &fetched.need;
-        let covers = need.rows == rows
-            && need.range.from <= range.from
-            && (need.range.to.is_empty() || (!range.to.is_empty() && range.to <= need.range.to));
-        if !covers || need.database != self.part().database {
-            return None;
-        }
-        // The LSN in the record, or the one it had before this run changed it.
-        let lsn = self.lsn_before_run(key)?;
-        (lsn == need.lsn).then_some(&fetched.rows)
-    }
-
-    fn lsn_before_run(&mut self, key: &[u8]) -> Option<u64> {
-        let (hash, at) = self.locate(key).ok()??;
-        let entry = self.held[at].guard.find(hash, key)?;
-        if !entry.state.touched {
-            return Some(entry.lsn());
-        }
-        let arena = &self.scratch.arena;
-        let touched = self.scratch.touched.iter().find(|touched| {
-            touched.held as usize == at && touched.hash == hash && &arena[touched.key.0..][..touched.key.1] == key
-        })?;
-        let (old_at, _) = touched.old?;
-        let lsn = arena[old_at..].first_chunk::<LSN_BYTES>()?;
-        Some(u64::from_le_bytes(*lsn))
-    }
 }
 
 impl Txn<'_> {
-    /// Puts everything back as it was and gives the scratch back.
-    pub fn undo(mut self) {
-        let touched = std::mem::take(&mut self.scratch.touched);
-        // Records first, newest change first; then whole tables that a Clear took out.
-        for touched in touched.iter().rev() {
-            let (key_at, key_len) = touched.key;
-            let key = &self.scratch.arena[key_at..key_at + key_len];
-            let guard = &mut self.held[touched.held as usize].guard;
-            match touched.old {
-                None => drop(guard.remove(touched.hash, key)),
-                Some((old_at, old_len)) => {
-                    // A Clear may have taken the entry out; it then lies in the tables put back below.
-                    if let Some(entry) = guard.find_mut(touched.hash, key) {
-                        entry.restore(&self.scratch.arena[old_at..old_at + old_len]);
-                        entry.state = touched.state;
-                    }
-                }
-            }
-        }
-        for part in &mut self.parts {
-            let (Some(base), Some(cleared)) = (part.whole, part.cleared.take()) else { continue };
-            for (held, stripe) in self.held[base..base + STRIPES].iter_mut().zip(cleared) {
-                *held.guard = stripe;
-            }
-        }
-        self.scratch.touched = touched;
-        self.give_back();
-    }
-
     /// Ends a run that changed nothing.
     pub fn finish(mut self) -> Gate {
         self.evict();
@@ -494,4 +423,6 @@ impl Txn<'_> {
 }
 
 mod commit;
+mod reading;
+mod undo;
 mod view;

@@ -96,6 +96,11 @@ impl MemoryView {
         self.databases == other.databases
     }
 
+    /// Makes one database what it is in `other`.
+    pub fn copy_database(&mut self, other: &Self, database: usize) {
+        self.databases[database] = other.databases[database].clone();
+    }
+
     /// Checks that every row belongs to a record.
     ///
     /// # Panics

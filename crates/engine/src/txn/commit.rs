@@ -3,7 +3,7 @@
 use keyspace::RowsId;
 use smallvec::SmallVec;
 
-use super::{Gate, Part, Txn};
+use super::{Gate, Txn};
 use crate::fault::Fault;
 use crate::shard::Shard;
 
@@ -72,7 +72,8 @@ impl Txn<'_> {
     /// Stamps the changed records of a part and makes them dirty.
     fn stamp(&mut self, at: usize, lsn: u64) {
         let (mut used, mut dirty) = (0, 0);
-        for touched in &self.scratch.touched {
+        // What was changed before a Clear went with it, and may be there anew, as a later change.
+        for touched in &self.scratch.touched[self.parts[at].cleared_at..] {
             let held = &mut self.held[touched.held as usize];
             if held.part != at {
                 continue;
@@ -81,9 +82,7 @@ impl Txn<'_> {
             let key = &self.scratch.arena[key_at..key_at + key_len];
             let stripe = &mut *held.guard;
             stripe.changes += 1;
-            let Some(entry) = stripe.table.find_mut(touched.hash, |entry| entry.key() == key) else {
-                continue; // a Clear after the change took it away
-            };
+            let entry = stripe.find_mut(touched.hash, key).expect("what a run has changed stays in its stripe");
             entry.stamp(lsn);
             entry.state.touched = false;
             let cost = entry.cost();
@@ -101,8 +100,8 @@ impl Txn<'_> {
     }
 
     fn hand_over_rows(&mut self, at: usize, shard: &Shard, lsn: u64) {
+        let dead = self.dead_rows(at);
         let part = &mut self.parts[at];
-        let dead = dead_rows(part);
         let mut grown = 0;
         if let Some(writes) = part.rows.take() {
             for (rows, set) in writes.sets {
@@ -113,7 +112,7 @@ impl Txn<'_> {
         }
         for rows in dead {
             grown -= shard.rows.forget(rows);
-            shard.dead.lock().push((rows, lsn));
+            shard.dead.lock().push(rows);
         }
         self.instance.budget.book_used(grown);
         self.instance.budget.book_dirty(grown);
@@ -125,11 +124,13 @@ impl Txn<'_> {
         let part = &mut self.parts[at];
         let Some(cleared) = part.cleared.take() else { return };
         let (mut used, mut dirty) = (0, 0);
-        for entry in cleared.iter().flat_map(|stripe| stripe.table.iter()).filter(|entry| !entry.state.touched) {
+        for entry in cleared.stripes.iter().flat_map(|stripe| stripe.table.iter()).filter(|entry| !entry.state.touched) {
             used += entry.cost() as i64;
             dirty += if entry.state.dirty { entry.cost() as i64 } else { 0 };
         }
-        for touched in self.scratch.touched.iter().filter(|touched| touched.old.is_some()) {
+        let held = &self.held;
+        let gone = self.scratch.touched[..part.cleared_at].iter().filter(|touched| held[touched.held as usize].part == at);
+        for touched in gone.filter(|touched| touched.old.is_some()) {
             used += touched.cost as i64;
             dirty += if touched.state.dirty { touched.cost as i64 } else { 0 };
         }
@@ -138,7 +139,7 @@ impl Txn<'_> {
         self.instance.budget.book_dirty(-dirty - rows);
         shard.dead.lock().clear();
         let base = part.whole.unwrap_or_default();
-        for (held, old) in self.held[base..].iter_mut().zip(&cleared) {
+        for (held, old) in self.held[base..].iter_mut().zip(&cleared.stripes) {
             held.guard.changes = old.changes + 1;
         }
         shard.mask_store();
@@ -152,18 +153,32 @@ impl Txn<'_> {
             return;
         }
         for held in &mut self.held {
-            let freed = held.guard.evict(WANT, STEPS);
-            if freed > 0 {
-                self.instance.budget.book_eviction(freed);
-            }
+            self.instance.budget.book_eviction(held.guard.evict(WANT, STEPS));
             if self.instance.budget.excess() == 0 {
                 break;
             }
         }
     }
-}
 
-/// Row sets that had an owner before the run and have none after it.
-fn dead_rows(part: &Part<'_>) -> SmallVec<[RowsId; 2]> {
-    part.lost.iter().copied().filter(|rows| !part.gained.contains(rows)).collect()
+    /// Row sets that some record led to before or during the run, and none does after it.
+    fn dead_rows(&self, at: usize) -> SmallVec<[RowsId; 2]> {
+        let part = &self.parts[at];
+        let mut dead: SmallVec<[RowsId; 2]> = part.lost.clone();
+        if dead.is_empty() {
+            return dead;
+        }
+        dead.sort_unstable();
+        dead.dedup();
+        for touched in &self.scratch.touched[part.cleared_at..] {
+            let held = &self.held[touched.held as usize];
+            let (key_at, key_len) = touched.key;
+            let key = &self.scratch.arena[key_at..key_at + key_len];
+            let entry = (held.part == at).then(|| held.guard.find(touched.hash, key)).flatten();
+            let record = entry.and_then(|entry| entry.record().ok().flatten());
+            if let Some(owned) = record.and_then(|record| record.rows_id()) {
+                dead.retain(|rows| *rows != owned);
+            }
+        }
+        dead
+    }
 }

@@ -4,11 +4,10 @@ use keyspace::record::LSN_BYTES;
 use keyspace::view::{Limits, Usage};
 use keyspace::{Head, Millis, Page, Record, RowsId, Seek, Stop, View};
 
-use super::{Need, Txn};
+use super::{Cleared, Need, Txn};
 use crate::hot::{STRIPES, Stripe};
-use crate::rows::{Overlaid, RowChange, RowRange};
-use crate::shard::Shard;
-use crate::store::{Found, Reach};
+use crate::rows::{RowChange, RowRange};
+use crate::store::Reach;
 use crate::walk;
 
 impl View for Txn<'_> {
@@ -115,47 +114,15 @@ impl View for Txn<'_> {
     }
 
     fn new_rows(&mut self) -> RowsId {
-        self.part().shard.map_or(RowsId(0), Shard::new_rows)
+        // Without a shard the first write asks for one and the run begins anew.
+        let Some(shard) = self.part().shard else { return RowsId(0) };
+        let rows = shard.new_rows();
+        self.parts[self.at].made.push(rows);
+        rows
     }
 
     fn row(&mut self, key: &[u8], rows: RowsId, row: &[u8], out: &mut Vec<u8>) -> Result<bool, Stop> {
-        out.clear();
-        if let Some(set) = self.part().rows.as_ref().and_then(|writes| writes.sets.get(&rows)) {
-            match set.rows.get(row) {
-                Some(RowChange::Put(value)) => {
-                    out.extend_from_slice(value);
-                    return Ok(true);
-                }
-                Some(RowChange::Delete) => return Ok(false),
-                None if set.cleared.iter().any(|range| range.holds(row)) => return Ok(false),
-                None => {}
-            }
-        }
-        let Some(shard) = self.part().shard else { return Ok(false) };
-        match shard.rows.look(rows, row) {
-            Overlaid::Is(value) => {
-                *out = value;
-                return Ok(true);
-            }
-            Overlaid::Gone => return Ok(false),
-            Overlaid::Unknown => {}
-        }
-        match shard.store.row(rows, row, self.reach, out) {
-            Ok(Found::Yes) => return Ok(true),
-            Ok(Found::No) => return Ok(false),
-            Ok(Found::WouldBlock) => {}
-            Err(fault) => return Err(self.fail(fault)),
-        }
-        let mut to = row.to_vec();
-        to.push(0);
-        let range = RowRange { from: row.to_vec(), to };
-        let Some(fetched) = self.fetched_rows(key, rows, &range) else {
-            return Err(self.miss_rows(key, rows, range));
-        };
-        if let Some(value) = fetched.get(row) {
-            out.extend_from_slice(value);
-        }
-        Ok(fetched.contains_key(row))
+        self.read_row(key, rows, row, out)
     }
 
     fn rows(
@@ -166,13 +133,7 @@ impl View for Txn<'_> {
         to: &[u8],
         seen: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), Stop> {
-        let range = RowRange { from: from.to_vec(), to: to.to_vec() };
-        let Some(fetched) = self.fetched_rows(key, rows, &range) else {
-            return Err(self.miss_rows(key, rows, range));
-        };
-        let own = self.part().rows.as_ref().and_then(|writes| writes.sets.get(&rows));
-        walk::merge_rows(fetched, own.map(|set| (&set.rows, set.cleared.as_slice())), &range, seen);
-        Ok(())
+        self.read_rows(key, rows, &RowRange { from: from.to_vec(), to: to.to_vec() }, seen)
     }
 
     fn put_row(&mut self, key: &[u8], rows: RowsId, row: &[u8], value: &[u8]) -> Result<(), Stop> {
@@ -273,14 +234,16 @@ impl View for Txn<'_> {
             return Ok(());
         }
         let Some(base) = part.whole else { return Err(Stop::Undeclared) };
+        // What the run did before is moot, and a frame has its Clear in front: replay relies on that.
+        part.ops.clear();
         part.ops.clear_shard();
         part.rows = None;
+        part.lost.clear();
         part.deletes = true;
+        part.cleared_at = self.scratch.touched.len();
         let held = &mut self.held[base..base + STRIPES];
-        let taken: Vec<Stripe> = held.iter_mut().map(|held| std::mem::take(&mut *held.guard)).collect();
-        if part.cleared.is_none() {
-            part.cleared = Some(taken);
-        }
+        let stripes: Vec<Stripe> = held.iter_mut().map(|held| std::mem::take(&mut *held.guard)).collect();
+        part.cleared.get_or_insert(Cleared { stripes, touched: part.cleared_at });
         Ok(())
     }
 
