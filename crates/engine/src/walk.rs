@@ -38,7 +38,7 @@ impl Asked<'_> {
 }
 
 /// The dirty entries a walk may meet, in order: stored bytes, or nothing for a tombstone. Bounded: beyond the smallest
-/// `limit` records it keeps none, since the walk will not get there.
+/// `limit` + 1 records it keeps none: the walk will not get there, and the one more tells it that it is not at the end.
 pub struct DirtyCopy<'a> {
     asked: &'a Asked<'a>,
     entries: BTreeMap<Vec<u8>, Vec<u8>>,
@@ -79,7 +79,8 @@ impl<'a> DirtyCopy<'a> {
     }
 
     fn keep(&mut self, entry: &Entry) {
-        if self.records >= self.asked.limit
+        let most = self.asked.limit.saturating_add(1);
+        if self.records >= most
             && self.entries.last_key_value().is_some_and(|(last, _)| entry.key() > last.as_slice())
         {
             return;
@@ -91,7 +92,7 @@ impl<'a> DirtyCopy<'a> {
         self.records += usize::from(!gone);
         let bytes = if gone { Vec::new() } else { entry.stored_bytes().to_vec() };
         self.entries.insert(entry.key().to_vec(), bytes);
-        while self.records > self.asked.limit {
+        while self.records > most {
             let Some((_, bytes)) = self.entries.pop_last() else { break };
             self.records -= usize::from(!bytes.is_empty());
         }

@@ -176,3 +176,20 @@ fn the_time_of_the_settled_mark_is_never_after_what_it_covers() {
     let flushed_time = rig.shard(0).progress.flushed_time.load(std::sync::atomic::Ordering::Relaxed);
     assert_eq!(flushed_time, settled);
 }
+
+#[test]
+fn a_walk_in_short_pages_meets_every_dirty_record() {
+    let mut rig = Rig::new();
+    for n in 0..7 {
+        rig.set(&format!("k{n}"), "v");
+    }
+    rig.delete("k3");
+    for limit in 1..8 {
+        let mut keys = Vec::new();
+        rig.run(crate::run::Scope::Walk, 0, &mut |view| {
+            keys = super::calls::walk(view, limit)?;
+            Ok(())
+        });
+        assert_eq!(keys.len(), 6, "pages of {limit}");
+    }
+}
