@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use commands::{Args, Error};
+use engine::instance::ActiveExpiry;
 
 use super::{Answer, Call, Outcome, at_desk, debug_keys, debug_protocol, wrong_subcommand};
 use crate::client::Transport;
@@ -34,9 +35,11 @@ const HELP: &[&str] = &[
     "    Returns a value of that type.",
     "RELOAD",
     "    Writes everything to the stores and drops it from memory.",
+    "SET-ACTIVE-EXPIRE <0|1>",
+    "    Says whether expired keys in memory are deleted without being met.",
     "SLEEP <seconds>",
     "    Lets this connection sleep. Others go on.",
-    "CHANGE-REPL-ID, JMAP, LISTPACK, PAUSE-CRON, QUICKLIST-PACKED-THRESHOLD, REPLYBUFFER, SET-ACTIVE-EXPIRE,",
+    "CHANGE-REPL-ID, JMAP, LISTPACK, PAUSE-CRON, QUICKLIST-PACKED-THRESHOLD, REPLYBUFFER,",
     "SET-DISABLE-DENY-SCRIPTS, STRINGMATCH-LEN",
     "    Do nothing.",
     "HELP",
@@ -56,6 +59,7 @@ pub(super) fn run(call: &mut Call<'_>) -> Answer {
         (b"digest-value", _) => return debug_keys::digest_values(database, args.from(2)),
         (b"populate", 3..=5) => return debug_keys::populate(database, args),
         (b"reload" | b"loadaof", _) => return reload(),
+        (b"set-active-expire", 3) => set_active_expire(call),
         (b"protocol", 3) => debug_protocol::run(args.at(2), call.reply)?,
         (b"error", 3) => call.reply.error_bytes(args.at(2)),
         (b"log", 3) => {
@@ -105,6 +109,13 @@ fn sleep(call: &mut Call<'_>) -> Answer {
     let seconds = seconds.filter(|seconds| seconds.is_finite()).unwrap_or(0.0).clamp(0.0, LONGEST_SLEEP);
     call.reply.ok();
     Ok(Outcome::Sleep(Duration::from_secs_f64(seconds)))
+}
+
+/// As C's `atoi`, what is not a number is 0.
+fn set_active_expire(call: &mut Call<'_>) {
+    let on = resp::parse_i64(call.args.at(2)).is_some_and(|number| number != 0);
+    call.shared.instance.set_active_expiry(if on { ActiveExpiry::On } else { ActiveExpiry::Off });
+    call.reply.ok();
 }
 
 fn reload() -> Answer {

@@ -66,7 +66,9 @@ pub(super) fn stats(shared: &Shared, lines: &mut Lines) {
     lines.put("instantaneous_input_repl_kbps", "0.00");
     lines.put("instantaneous_output_repl_kbps", "0.00");
     lines.put("rejected_connections", stats.rejected_connections.get());
-    lines.put_zeros(&["sync_full", "sync_partial_ok", "sync_partial_err", "expired_keys"]);
+    lines.put_zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
+    let expired: u64 = shared.instance.shards().map(|shard| shard.stats().expired).sum();
+    lines.put("expired_keys", expired);
     lines.put("expired_stale_perc", "0.00");
     // What leaves memory is in the store: no key is ever evicted in Redis's sense.
     lines.put_zeros(&[

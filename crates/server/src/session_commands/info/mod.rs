@@ -2,7 +2,7 @@
 //!
 //! It is written at the desk, for it reads files of the kernel, asks the stores, and counts keys. What a field that
 //! Redis has cannot mean here (children, copy on write, defragmentation) is 0 or `ok`, as Redis says when idle. Numbers
-//! nobody measures yet (hits and misses, expired keys) are 0 as well.
+//! nobody measures yet (hits and misses) are 0 as well.
 
 mod activity;
 mod data;

@@ -1,3 +1,5 @@
+//! INFO's sections and the fields that tools read.
+
 use std::collections::BTreeMap;
 
 use super::super::testing::Server;
