@@ -8,6 +8,7 @@ use commands::spec::{Command, Flags};
 use crate::catalog::CommandNumber;
 use crate::client::ClientInfo;
 use crate::rules::Rules;
+use crate::session_commands::hide;
 use crate::shared::{Shared, clock};
 use crate::slowlog::{Entry, shortened};
 use crate::stats::{CommandCounters, Stats, ThreadStats};
@@ -94,7 +95,7 @@ pub(crate) fn note_slow(
         id: 0,
         at: clock().0 / 1000,
         micros: nanos / 1000,
-        args: shortened(args.from(0).iter().copied()),
+        args: shortened(hide(command, args).into_iter()),
         peer: info.ends.peer.clone(),
         name: info.words.lock().name.clone(),
     };

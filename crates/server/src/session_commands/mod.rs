@@ -23,6 +23,7 @@ mod latency;
 mod lolwut;
 mod memory;
 mod saving;
+mod secrets;
 mod server;
 mod slow_commands;
 #[cfg(test)]
@@ -37,6 +38,8 @@ use resp::{Protocol, Reply};
 
 use crate::shared::Shared;
 use crate::state::SessionState;
+
+pub(crate) use secrets::hide;
 
 /// The version of Redis whose behaviour clients may expect.
 pub const REDIS_VERSION: &str = "7.2.4";
