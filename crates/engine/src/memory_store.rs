@@ -99,6 +99,14 @@ impl MemoryStore {
         state.expired.clear();
     }
 
+    /// Changes a system entry behind the engine's back, as if flushed.
+    #[cfg(test)]
+    pub(crate) fn write_mark(&self, mark: Write) {
+        let mut state = self.state.lock();
+        state.live.apply(&mark);
+        state.flushed.apply(&mark);
+    }
+
     /// A copy of what it holds.
     #[must_use]
     pub fn contents(&self) -> Contents {

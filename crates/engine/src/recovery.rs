@@ -505,7 +505,8 @@ fn read_fault(error: &ReadError, shard: &Shard) -> Fault {
 }
 
 fn damage_fault(damage: &Damage) -> Fault {
-    let mut fault = Fault::new(FaultKind::Corrupt, damage.to_string(), &damage.path);
+    let what = format!("The log is damaged at LSN {}: {}", damage.lsn.0, damage.what);
+    let mut fault = Fault::new(FaultKind::Corrupt, what, &damage.path);
     fault.offset = Some(damage.offset);
     fault
 }

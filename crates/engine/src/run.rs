@@ -271,7 +271,7 @@ impl Instance {
     }
 
     /// Puts a record that was read without its lock into the hot table, unless anything has happened to it since.
-    fn insert_stored(&self, shard: &Shard, key: &[u8], bytes: &[u8], changes: u64, clock: Millis) {
+    pub(crate) fn insert_stored(&self, shard: &Shard, key: &[u8], bytes: &[u8], changes: u64, clock: Millis) {
         let (hash, at) = shard.place(key);
         let mut stripe = shard.stripes[at].0.lock();
         if stripe.changes == changes && stripe.find(hash, key).is_none() && !shard.store_is_masked() {

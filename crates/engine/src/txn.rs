@@ -423,6 +423,8 @@ impl Txn<'_> {
 }
 
 mod commit;
+#[cfg(test)]
+pub(crate) use commit::MAX_OPS_BYTES;
 mod reading;
 mod undo;
 mod view;

