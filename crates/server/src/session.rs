@@ -28,6 +28,7 @@ use resp::{Parser, Request};
 use crate::client::{ClientInfo, Kill, Place};
 use crate::desk::{Answer, Task};
 use crate::outbox::Outbox;
+use crate::rules::Rules;
 use crate::session::batch::{Batch, Halt, Need, Why, end_reply};
 use crate::shared::clock;
 use crate::socket::{Reader, Writer};
@@ -156,16 +157,25 @@ impl Session {
     }
 
     /// Serves the client until it goes or is closed.
-    pub(crate) async fn serve(mut self) {
-        if let End::AfterReplies = self.live().await {
-            let sent = poll_fn(|cx| match self.state.info.killed() {
-                Some(Kill::Now) => Poll::Ready(()),
-                Some(Kill::AfterReplies) | None => self.outbox.poll_empty(cx.waker()),
-            });
-            // A client that does not read its last replies does not get them.
-            let _ = tokio::time::timeout(LAST_REPLIES, sent).await;
+    ///
+    /// Ten thousand of these futures lie in memory: what is rare is boxed.
+    pub(crate) fn serve(self) -> impl Future<Output = ()> {
+        let mut session = self;
+        async move {
+            if let End::AfterReplies = session.live().await {
+                Box::pin(session.send_the_rest()).await;
+            }
+            session.outbox.break_off();
         }
-        self.outbox.break_off();
+    }
+
+    /// Waits until the replies are sent. A client that does not read them does not get them.
+    async fn send_the_rest(&self) {
+        let sent = poll_fn(|cx| match self.state.info.killed() {
+            Some(Kill::Now) => Poll::Ready(()),
+            Some(Kill::AfterReplies) | None => self.outbox.poll_empty(cx.waker()),
+        });
+        let _ = tokio::time::timeout(LAST_REPLIES, sent).await;
     }
 
     async fn live(&mut self) -> End {
@@ -179,7 +189,7 @@ impl Session {
                 }
                 Step::Wait(wait) => {
                     self.state.info.is_waiting.store(true, Ordering::Relaxed);
-                    self.wait(wait).await;
+                    Box::pin(self.wait(wait)).await;
                     self.state.info.is_waiting.store(false, Ordering::Relaxed);
                     self.go_on()
                 }
@@ -295,12 +305,12 @@ impl Session {
             halt
         };
         self.state.info.last_active.store(now.0, Ordering::Relaxed);
-        self.hand_over();
+        self.hand_over(&rules);
         halt
     }
 
     /// Has the output sent, unless there is too much of it.
-    fn hand_over(&self) {
+    fn hand_over(&self, rules: &Rules) {
         let (waiting, fresh) = {
             let output = self.outbox.output();
             (output.waiting(), output.next.is_empty())
@@ -309,7 +319,7 @@ impl Session {
             return;
         }
         self.worker.turn.join(&self.outbox);
-        let limit = self.worker.rules().output_limit();
+        let limit = rules.output_limit();
         if limit.hard > 0 && waiting as u64 > limit.hard {
             self.worker.shared.stats.closed_output_limit.add(1);
             tracing::warn!(
@@ -376,6 +386,9 @@ impl Session {
     }
 
     fn over_input_limit(&self) -> Option<Step> {
+        if self.input.len() <= MIN_GROWTH {
+            return None;
+        }
         let limit = self.worker.rules().input_limit;
         if self.input.len() <= limit {
             return None;
@@ -438,7 +451,7 @@ impl Session {
             end_reply(&mut self.state, &mut output.next, mark);
         }
         self.worker.turn.touch(&answer.marks);
-        self.hand_over();
+        self.hand_over(&self.worker.rules());
     }
 
     /// Waits for `future`, or a kill of either kind.
@@ -452,9 +465,24 @@ impl Session {
     }
 }
 
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.worker.leave();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_idle_session_is_small() {
+        fn size<F>(_: impl FnOnce(Session) -> F) -> usize {
+            std::mem::size_of::<F>()
+        }
+        let bytes = size(Session::serve) + size_of::<Outbox>() + size_of::<ClientInfo>();
+        assert!(bytes <= 1024, "{bytes}");
+    }
 
     #[test]
     fn a_large_request_takes_its_buffer_along() {

@@ -112,16 +112,17 @@ impl Worker {
             }
         };
         let info = place.enter(ends, clock());
-        let session = Session::new(Rc::clone(self), halves, info, place);
         self.sessions.set(self.sessions.get() + 1);
-        let worker = Rc::clone(self);
-        tokio::task::spawn_local(async move {
-            session.serve().await;
-            worker.sessions.set(worker.sessions.get() - 1);
-            if worker.sessions.get() == 0 {
-                worker.last_gone.notify_one();
-            }
-        });
+        let session = Session::new(Rc::clone(self), halves, info, place);
+        tokio::task::spawn_local(session.serve());
+    }
+
+    /// A session has ended.
+    pub(crate) fn leave(&self) {
+        self.sessions.set(self.sessions.get() - 1);
+        if self.sessions.get() == 0 {
+            self.last_gone.notify_one();
+        }
     }
 
     /// The configuration now.

@@ -8,7 +8,7 @@ use crate::server::Server;
 use crate::wire::Client;
 
 /// What an idle client may cost the server: its session, and the allocator's rounding.
-const BYTES_PER_CLIENT: u64 = 8 << 10;
+const BYTES_PER_CLIENT: u64 = 4 << 10;
 
 fn allow_files(count: u64) {
     let limit = getrlimit(Resource::Nofile);

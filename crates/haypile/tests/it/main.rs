@@ -1,6 +1,7 @@
 //! The binary as its users meet it: real processes, real sockets.
 //!
 //! Longer runs with `HAYPILE_TEST_LONG=1`.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod basics;
 mod command_line;
