@@ -111,6 +111,8 @@ pub(crate) struct Part<'r> {
     lost: SmallVec<[RowsId; 2]>,
     /// Row sets that the run itself has made: the store has nothing of them.
     made: SmallVec<[RowsId; 2]>,
+    /// What the run has seen of the database is told by frames that begin before this.
+    seen: u64,
     deletes: bool,
     cleared: Option<Cleared>,
     /// How many records had been changed when the part was last cleared: those are gone.
@@ -127,6 +129,7 @@ impl<'r> Part<'r> {
             rows: None,
             lost: SmallVec::new(),
             made: SmallVec::new(),
+            seen: 0,
             deletes: false,
             cleared: None,
             cleared_at: 0,
@@ -240,7 +243,12 @@ impl<'r> Txn<'r> {
     #[inline]
     fn bucket(&mut self, key: &[u8]) -> Result<Option<(usize, usize)>, Stop> {
         let Some((hash, at)) = self.locate(key)? else { return Ok(None) };
-        if let Some(bucket) = self.held[at].guard.table.find_bucket_index(hash, |entry| entry.key() == key) {
+        let table = &self.held[at].guard.table;
+        if let Some(bucket) = table.find_bucket_index(hash, |entry| entry.key() == key) {
+            // What this run has made itself has LSN 0.
+            let lsn = table.get_bucket(bucket).map_or(0, Entry::lsn);
+            let part = &mut self.parts[self.at];
+            part.seen = part.seen.max(lsn + 1);
             return Ok(Some((at, bucket)));
         }
         self.load(hash, at, key)
@@ -251,6 +259,8 @@ impl<'r> Txn<'r> {
         let part = &self.parts[self.at];
         let Some(shard) = part.shard else { return Ok(None) };
         if part.cleared.is_some() || shard.store_is_masked() {
+            // The absence of a record tells of the Clear.
+            self.parts[self.at].seen = shard.log.end().0;
             return Ok(None);
         }
         let changes = self.held[at].guard.changes;
@@ -413,7 +423,7 @@ impl Txn<'_> {
 
     /// Where the logs must have got to before the outcome of a run that changed nothing may be told.
     pub fn gate(&self) -> Gate {
-        self.parts.iter().filter_map(|part| part.shard.map(|shard| (part.database, shard.log.end().0))).collect()
+        self.parts.iter().filter(|part| part.seen > 0).map(|part| (part.database, part.seen)).collect()
     }
 
     /// How many databases the run changed.

@@ -32,11 +32,18 @@ pub enum Step {
     Settled,
     /// Killed with some of the unflushed batches kept, so many times in a row.
     Crash {
-        keep: usize,
+        keep: Keep,
         again: usize,
     },
     /// Closed in order and opened.
     Close,
+}
+
+/// Which of the unflushed batches a kill leaves: the first so many, or all but the last so many.
+#[derive(Clone, Copy, Debug)]
+pub enum Keep {
+    First(usize),
+    AllBut(usize),
 }
 
 /// The engine, the model, and what the model was at each end of the logs.
@@ -146,16 +153,19 @@ impl Machine {
         }
     }
 
-    fn crash(&mut self, keep: usize, again: usize) {
-        for round in 0..=again {
+    fn crash(&mut self, keep: Keep, again: usize) {
+        for _ in 0..=again {
             let written: Vec<_> = (0..self.rig.options.databases)
                 .map(|at| self.rig.instance().shard(at).map_or(0, |shard| shard.log.written().0))
                 .collect();
             self.rig.kill();
             for (database, written) in written.into_iter().enumerate() {
                 let store = self.rig.store(database);
-                let choices = store.unflushed() + 1;
-                store.crash_keeping(keep / (round * 3 + 1) % choices);
+                let batches = store.unflushed();
+                store.crash_keeping(match keep {
+                    Keep::First(count) => count % (batches + 1),
+                    Keep::AllBut(count) => batches - count % (batches + 1),
+                });
                 let last = self.history.iter().rev().find(|(ends, _)| ends[database] <= written);
                 let model = &last.expect("the first point is older than all frames").1;
                 self.model.copy_database(model, database);

@@ -13,7 +13,7 @@ use crate::run::{LockKey, Place, Ran, Request, Scope};
 
 fn try_set(rig: &mut Rig, key: &str, value: &str) -> Result<(), Fault> {
     let keys = [LockKey { database: 0, key: key.as_bytes() }];
-    let request = Request { place: Place::Worker, scope: Scope::Keys(&keys), database: 0, clock: rig.clock };
+    let request = Request { place: Place::Desk, scope: Scope::Keys(&keys), database: 0, clock: rig.clock };
     let instance = rig.instance().clone();
     let ran = instance.run(&request, &mut rig.scratch, &mut |view| {
         Ok(view.put(key.as_bytes(), &Head::string(None), value.as_bytes())?)

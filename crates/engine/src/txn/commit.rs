@@ -27,7 +27,9 @@ impl Txn<'_> {
             let Some(shard) = self.parts[at].shard else { continue };
             let database = self.parts[at].database;
             if self.parts[at].ops.is_empty() {
-                gate.push((database, shard.log.end().0));
+                if self.parts[at].seen > 0 {
+                    gate.push((database, self.parts[at].seen));
+                }
                 continue;
             }
             let (lsn, end) = self.append(at, shard);

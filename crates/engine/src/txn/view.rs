@@ -269,6 +269,9 @@ impl Txn<'_> {
             return Err(Stop::WouldBlock);
         }
         if self.walks || self.part().whole.is_some() || self.part().shard.is_none() {
+            // Any of the present records may be seen.
+            let end = self.part().shard.map_or(0, |shard| shard.log.end().0);
+            self.parts[self.at].seen = end;
             Ok(())
         } else {
             Err(Stop::Undeclared)
