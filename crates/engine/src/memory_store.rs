@@ -35,6 +35,27 @@ pub enum Temper {
     Full,
 }
 
+/// A moment in which a test may have something else happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Before a batch is written; so many others are written first.
+    Write(usize),
+    /// After something was read from the disk, before the reader gets it.
+    Read,
+}
+
+/// What happens then, once.
+struct Meanwhile {
+    moment: Moment,
+    action: Box<dyn FnOnce() + Send>,
+}
+
+impl std::fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Meanwhile").field(&self.moment).finish()
+    }
+}
+
 /// A store in memory.
 #[derive(Debug)]
 pub struct MemoryStore {
@@ -51,6 +72,7 @@ struct State {
     temper: Temper,
     /// So many more batches are taken before the store is full.
     room: Option<usize>,
+    meanwhile: Option<Meanwhile>,
     expired: Vec<ExpiredRecord>,
 }
 
@@ -62,6 +84,7 @@ impl MemoryStore {
             unflushed: Vec::new(),
             temper: Temper::Warm,
             room: None,
+            meanwhile: None,
             expired: Vec::new(),
         };
         Self { dir: dir.to_path_buf(), state: Mutex::new(state) }
@@ -75,6 +98,34 @@ impl MemoryStore {
     /// Takes so many more batches, and is full then; `None`: takes all.
     pub fn set_room(&self, batches: Option<usize>) {
         self.state.lock().room = batches;
+    }
+
+    /// Has `action` happen at a moment to come, without a lock of the store.
+    pub fn meanwhile(&self, moment: Moment, action: impl FnOnce() + Send + 'static) {
+        self.state.lock().meanwhile = Some(Meanwhile { moment, action: Box::new(action) });
+    }
+
+    /// Forgets what was to happen meanwhile; says whether it had not happened yet.
+    pub fn forget_meanwhile(&self) -> bool {
+        self.state.lock().meanwhile.take().is_some()
+    }
+
+    fn is_now(&self, moment: Moment) {
+        let due = {
+            let mut state = self.state.lock();
+            match (&mut state.meanwhile, moment) {
+                (Some(Meanwhile { moment: Moment::Write(more), .. }), Moment::Write(_)) if *more > 0 => {
+                    *more -= 1;
+                    None
+                }
+                (Some(Meanwhile { moment: Moment::Write(_), .. }), Moment::Write(_))
+                | (Some(Meanwhile { moment: Moment::Read, .. }), Moment::Read) => state.meanwhile.take(),
+                (Some(_) | None, _) => None,
+            }
+        };
+        if let Some(due) = due {
+            (due.action)();
+        }
     }
 
     /// Batches that were written and not flushed.
@@ -96,6 +147,7 @@ impl MemoryStore {
         state.live = state.flushed.clone();
         state.temper = Temper::Warm;
         state.room = None;
+        state.meanwhile = None;
         state.expired.clear();
     }
 
@@ -153,13 +205,17 @@ impl Store for MemoryStore {
         if self.check_reach(reach) == Found::WouldBlock {
             return Ok(Found::WouldBlock);
         }
-        Ok(match self.state.lock().live.records.get(key) {
+        let found = match self.state.lock().live.records.get(key) {
             Some(record) => {
                 out.extend_from_slice(record);
                 Found::Yes
             }
             None => Found::No,
-        })
+        };
+        if reach == Reach::Disk {
+            self.is_now(Moment::Read);
+        }
+        Ok(found)
     }
 
     fn row(&self, rows: RowsId, row: &[u8], reach: Reach, out: &mut Vec<u8>) -> Result<Found, Fault> {
@@ -187,16 +243,18 @@ impl Store for MemoryStore {
     }
 
     fn row_range<'s>(&'s self, rows: RowsId, from: &[u8], to: &[u8]) -> Result<Box<dyn Cursor + 's>, Fault> {
-        let state = self.state.lock();
-        let range = state
-            .live
-            .rows
-            .range((rows, from.to_vec())..)
-            .take_while(|((id, row), _)| *id == rows && (to.is_empty() || row.as_slice() < to));
-        Ok(Box::new(Copied::new(range.map(|((_, row), value)| (row.clone(), value.clone())))))
+        let copied = {
+            let state = self.state.lock();
+            let range = state.live.rows.range((rows, from.to_vec())..);
+            let range = range.take_while(|((id, row), _)| *id == rows && (to.is_empty() || row.as_slice() < to));
+            Copied::new(range.map(|((_, row), value)| (row.clone(), value.clone())))
+        };
+        self.is_now(Moment::Read);
+        Ok(Box::new(copied))
     }
 
     fn write(&self, batch: &[Write]) -> Result<(), Fault> {
+        self.is_now(Moment::Write(0));
         let mut state = self.state.lock();
         if state.temper == Temper::Full || state.room == Some(0) {
             return Err(Fault::new(FaultKind::NoSpace, "No space left on device", &self.dir));

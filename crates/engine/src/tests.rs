@@ -33,6 +33,29 @@ fn cases(few: u32) -> u32 {
     if std::env::var_os("HAYPILE_TEST_LONG").is_some() { few * 40 } else { few }
 }
 
+/// Runs a command on the worker, then at the desk, then with everything locked.
+fn drive(
+    instance: &Instance,
+    scratch: &mut Scratch,
+    mut request: Request<'_>,
+    command: &mut dyn FnMut(&mut dyn View) -> Result<(), Abort>,
+) -> Gate {
+    loop {
+        match instance.run(&request, scratch, command).unwrap() {
+            Ran::Done(gate) => return gate,
+            Ran::Later => {
+                assert_eq!(request.place, Place::Worker, "the desk always comes to an end");
+                request.place = Place::Desk;
+            }
+            Ran::Undeclared => {
+                assert!(!matches!(request.scope, Scope::AllShards), "then everything is declared");
+                request.place = Place::Desk;
+                request.scope = Scope::AllShards;
+            }
+        }
+    }
+}
+
 /// An instance on stores in memory that settles when it is told to.
 struct Rig {
     _dir: tempfile::TempDir,
@@ -106,21 +129,7 @@ impl Rig {
         command: &mut dyn FnMut(&mut dyn View) -> Result<(), Abort>,
     ) -> Gate {
         let instance = self.instance.clone().unwrap();
-        let mut request = Request { place: Place::Worker, scope, database, clock: self.clock };
-        loop {
-            match instance.run(&request, &mut self.scratch, command).unwrap() {
-                Ran::Done(gate) => return gate,
-                Ran::Later => {
-                    assert_eq!(request.place, Place::Worker, "the desk always comes to an end");
-                    request.place = Place::Desk;
-                }
-                Ran::Undeclared => {
-                    assert!(!matches!(request.scope, Scope::AllShards), "then everything is declared");
-                    request.place = Place::Desk;
-                    request.scope = Scope::AllShards;
-                }
-            }
-        }
+        drive(&instance, &mut self.scratch, Request { place: Place::Worker, scope, database, clock: self.clock }, command)
     }
 
     /// Runs a command on keys of database 0 that cannot fail.

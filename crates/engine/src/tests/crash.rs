@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::calls::Call;
-use super::model::{Keep, Machine, Step, any_run, any_upkeep, explore};
+use super::model::{Keep, Machine, Run, Step, any_meanwhile, any_run, any_upkeep, explore};
 
 fn any_crash() -> impl Strategy<Value = Step> {
     let keep = prop_oneof![1 => (0..60usize).prop_map(Keep::First), 2 => (0..12usize).prop_map(Keep::AllBut)];
@@ -18,11 +18,11 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         3 => any_crash(),
         1 => Just(Step::Close),
     ];
-    prop::collection::vec(prop_oneof![2 => any_run(), 1 => upkeep], 1..most)
+    prop::collection::vec(prop_oneof![6 => any_run(), 3 => upkeep, 1 => any_meanwhile()], 1..most)
 }
 
 fn run(calls: Vec<Call>) -> Step {
-    Step::Run { database: 0, calls, abort: false, declare: true }
+    Step::Run(Run::of(calls))
 }
 
 fn set(key: usize, len: usize, fill: u8) -> Call {
@@ -52,6 +52,7 @@ fn dense_steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         1 => Just(vec![Step::Settle]),
         1 => Just(vec![Step::Settle, Step::Flush]),
         1 => Just(vec![Step::Evict]),
+        1 => any_meanwhile().prop_map(|step| vec![step]),
         2 => kill,
     ];
     prop::collection::vec(steps, 1..most).prop_map(|steps| steps.concat())

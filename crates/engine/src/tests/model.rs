@@ -1,25 +1,25 @@
 //! Random programs on the engine and on the plain model: same answers, same content.
 
+use std::sync::Arc;
+
 use keyspace::view::Limits;
 use keyspace::{Millis, View};
+use parking_lot::Mutex;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use testkit::MemoryView;
 
 use super::calls::{self, Call};
-use super::{Rig, START, cases};
-use crate::memory_store::Temper;
-use crate::run::{Abort, LockKey, Scope};
+use super::{Rig, START, cases, drive};
+use crate::instance::Instance;
+use crate::memory_store::{Moment, Temper};
+use crate::run::{Abort, LockKey, Place, Request, Scope};
+use crate::txn::Scratch;
 
 /// What happens to an instance.
 #[derive(Clone, Debug)]
 pub enum Step {
-    Run {
-        database: usize,
-        calls: Vec<Call>,
-        abort: bool,
-        declare: bool,
-    },
+    Run(Run),
     Settle,
     /// A settle whose store is full after so many batches.
     FailSettle(usize),
@@ -30,6 +30,16 @@ pub enum Step {
     Cold(bool),
     WriteLogs,
     Settled,
+    /// A settle, with a run before one of its batches.
+    SettleMeanwhile {
+        batch: usize,
+        run: Run,
+    },
+    /// A run, with another between its first look at the disk and its next attempt.
+    RunMeanwhile {
+        run: Run,
+        meanwhile: Run,
+    },
     /// Killed with some of the unflushed batches kept, so many times in a row.
     Crash {
         keep: Keep,
@@ -37,6 +47,50 @@ pub enum Step {
     },
     /// Closed in order and opened.
     Close,
+}
+
+/// A command.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub database: usize,
+    pub calls: Vec<Call>,
+    /// It changes its mind at its end.
+    pub abort: bool,
+    /// It says before which keys it will touch.
+    pub declare: bool,
+}
+
+impl Run {
+    pub fn of(calls: Vec<Call>) -> Self {
+        Self { database: 0, calls, abort: false, declare: true }
+    }
+
+    /// Runs it and answers what it was answered.
+    fn execute(&self, instance: &Instance, scratch: &mut Scratch, clock: Millis) -> Vec<String> {
+        let looks = !self.calls.is_empty() && self.calls.iter().all(Call::looks);
+        let names: Vec<(usize, Vec<u8>)> = self
+            .calls
+            .iter()
+            .flat_map(|call| {
+                let databases = [Some(self.database), call.other_database()].into_iter().flatten();
+                databases.flat_map(|at| call.keys().into_iter().map(move |key| (at, calls::key(key))))
+            })
+            .collect();
+        let declared = if self.declare { names.len() } else { names.len().min(1) };
+        let keys: Vec<LockKey<'_>> =
+            names[..declared].iter().map(|(database, key)| LockKey { database: *database, key }).collect();
+        let scope = if looks { Scope::Walk } else { Scope::Keys(&keys) };
+        let mut answers = Vec::new();
+        drive(instance, scratch, Request { place: Place::Worker, scope, database: self.database, clock }, &mut |view| {
+            answers.clear();
+            assert_eq!(view.now(), clock);
+            for call in &self.calls {
+                answers.push(call.apply(view, self.database)?);
+            }
+            if self.abort { Err(Abort::Undo) } else { Ok(()) }
+        });
+        answers
+    }
 }
 
 /// Which of the unflushed batches a kill leaves: the first so many, or all but the last so many.
@@ -77,7 +131,9 @@ impl Machine {
 
     pub fn step(&mut self, step: &Step) {
         match step {
-            Step::Run { database, calls, abort, declare } => self.run(*database, calls, *abort, *declare),
+            Step::Run(run) => self.run(run),
+            Step::SettleMeanwhile { batch, run } => self.settle_meanwhile(*batch, run),
+            Step::RunMeanwhile { run, meanwhile } => self.run_meanwhile(run, meanwhile),
             Step::Settle => self.rig.settle(),
             Step::FailSettle(batches) => self.fail_settle(*batches),
             Step::Flush => self.rig.flush(),
@@ -106,40 +162,58 @@ impl Machine {
         }
     }
 
-    fn run(&mut self, database: usize, calls: &[Call], abort: bool, declare: bool) {
-        let looks = !calls.is_empty() && calls.iter().all(Call::looks);
-        let names: Vec<(usize, Vec<u8>)> = calls
-            .iter()
-            .flat_map(|call| {
-                let databases = [Some(database), call.other_database()].into_iter().flatten();
-                databases.flat_map(|at| call.keys().into_iter().map(move |key| (at, calls::key(key))))
-            })
-            .collect();
-        let declared = if declare { names.len() } else { names.len().min(1) };
-        let keys: Vec<LockKey<'_>> =
-            names[..declared].iter().map(|(database, key)| LockKey { database: *database, key }).collect();
-        let scope = if looks { Scope::Walk } else { Scope::Keys(&keys) };
-        let mut answers = Vec::new();
-        let clock = self.rig.clock;
-        self.rig.run(scope, database, &mut |view| {
-            answers.clear();
-            assert_eq!(view.now(), clock);
-            for call in calls {
-                answers.push(call.apply(view, database)?);
-            }
-            if abort { Err(Abort::Undo) } else { Ok(()) }
-        });
-        self.model.set_now(clock);
+    fn run(&mut self, run: &Run) {
+        let instance = self.rig.instance().clone();
+        let answers = run.execute(&instance, &mut self.rig.scratch, self.rig.clock);
+        self.expect(run, &answers);
+    }
+
+    /// The model gives the same answers.
+    fn expect(&mut self, run: &Run, answers: &[String]) {
+        self.model.set_now(self.rig.clock);
         let before = self.model.clone();
-        for (call, answer) in calls.iter().zip(&answers) {
-            let expected = call.apply(&mut self.model, database).unwrap();
+        for (call, answer) in run.calls.iter().zip(answers) {
+            let expected = call.apply(&mut self.model, run.database).unwrap();
             assert_eq!(*answer, expected, "answer of {call:?}");
         }
-        assert_eq!(answers.len(), calls.len());
-        if abort {
+        assert_eq!(answers.len(), run.calls.len());
+        if run.abort {
             self.model = before;
         }
         self.remember();
+    }
+
+    /// Has a run happen at a moment of something else; whoever checks the answers then calls the answer.
+    fn plan(&self, moment: Moment, run: &Run) -> Arc<Mutex<Vec<String>>> {
+        let answers = Arc::new(Mutex::new(Vec::new()));
+        let (instance, clock) = (self.rig.instance().clone(), self.rig.clock);
+        let (run, theirs) = (run.clone(), answers.clone());
+        self.rig.store(run.database).meanwhile(moment, move || {
+            *theirs.lock() = run.execute(&instance, &mut Scratch::new(5), clock);
+        });
+        answers
+    }
+
+    /// A settle, with a run before one of its batches.
+    fn settle_meanwhile(&mut self, batch: usize, run: &Run) {
+        let answers = self.plan(Moment::Write(batch), run);
+        self.rig.settle();
+        if !self.rig.store(run.database).forget_meanwhile() {
+            self.expect(run, &answers.lock());
+        }
+    }
+
+    /// A run, with another between its first look at the disk and its next attempt.
+    fn run_meanwhile(&mut self, run: &Run, meanwhile: &Run) {
+        self.rig.store(meanwhile.database).set_temper(Temper::Cold);
+        let theirs = self.plan(Moment::Read, meanwhile);
+        let instance = self.rig.instance().clone();
+        let answers = run.execute(&instance, &mut self.rig.scratch, self.rig.clock);
+        if !self.rig.store(meanwhile.database).forget_meanwhile() {
+            self.expect(meanwhile, &theirs.lock());
+        }
+        self.expect(run, &answers);
+        self.chill();
     }
 
     fn fail_settle(&mut self, batches: usize) {
@@ -227,7 +301,22 @@ pub fn any_run() -> impl Strategy<Value = Step> {
     let calls = prop::collection::vec(calls::any_call(), 1..5);
     let alone = calls::any_call().prop_map(|call| vec![call]);
     (database, prop_oneof![2 => alone, 1 => calls], prop::bool::weighted(0.15), prop::bool::weighted(0.9))
-        .prop_map(|(database, calls, abort, declare)| Step::Run { database, calls, abort, declare })
+        .prop_map(|(database, calls, abort, declare)| Step::Run(Run { database, calls, abort, declare }))
+}
+
+/// A run that locks its keys and nothing else, so that it can happen while another waits for the store.
+fn small_run() -> impl Strategy<Value = Run> {
+    let call = calls::any_call().prop_filter("of keys", |call| !call.keys().is_empty());
+    (prop::collection::vec(call, 1..4), prop::bool::weighted(0.1))
+        .prop_map(|(calls, abort)| Run { abort, ..Run::of(calls) })
+}
+
+/// Two things at once.
+pub fn any_meanwhile() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..12usize, small_run()).prop_map(|(batch, run)| Step::SettleMeanwhile { batch, run }),
+        (small_run(), small_run()).prop_map(|(run, meanwhile)| Step::RunMeanwhile { run, meanwhile }),
+    ]
 }
 
 /// What may happen besides runs and crashes.
@@ -263,7 +352,7 @@ pub fn explore(count: u32, budget: u64, steps: impl Strategy<Value = Vec<Step>>)
 }
 
 fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
-    prop::collection::vec(prop_oneof![3 => any_run(), 1 => any_upkeep()], 1..most)
+    prop::collection::vec(prop_oneof![6 => any_run(), 2 => any_upkeep(), 1 => any_meanwhile()], 1..most)
 }
 
 #[test]
