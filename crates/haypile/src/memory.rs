@@ -5,9 +5,12 @@ use server::host::Split;
 
 const MIB: u64 = 1 << 20;
 
-/// Code, threads, connections, log buffers, and what an allocator wastes: a share of all, but at least so much.
-const RESERVE_SHARE: u64 = 8;
-const RESERVE_LEAST: u64 = 24 * MIB;
+/// Code, threads, connections, log buffers: a share of all, but at least so much.
+const FIXED_SHARE: u64 = 8;
+const FIXED_LEAST: u64 = 24 * MIB;
+/// A byte of hot records takes more than itself: half of them may be dirty, and settle copies what is dirty; and an
+/// allocator rounds up. Of what is left for them, this many fifths is their budget.
+const HOT_FIFTHS: u64 = 3;
 /// Memtables: a share of all, within bounds. More than the upper one only makes flushes longer.
 const MEMTABLE_SHARE: u64 = 8;
 const MEMTABLE_BOUNDS: (u64, u64) = (8 * MIB, 256 * MIB);
@@ -24,12 +27,13 @@ pub(crate) fn split(config: &Config) -> Split {
 }
 
 fn divide(total: u64, block_cache_percent: u64) -> Split {
-    let reserve = (total / RESERVE_SHARE).max(RESERVE_LEAST);
+    let fixed = (total / FIXED_SHARE).max(FIXED_LEAST);
     let memtables = (total / MEMTABLE_SHARE).clamp(MEMTABLE_BOUNDS.0, MEMTABLE_BOUNDS.1);
-    let rest = total.saturating_sub(reserve + memtables);
+    let rest = total.saturating_sub(fixed + memtables);
     let hot_least = (total / HOT_SHARE_LEAST).max(HOT_LEAST);
     let block_cache = (total / 100 * block_cache_percent).min(rest.saturating_sub(hot_least));
-    let hot = (rest - block_cache).max(HOT_LEAST);
+    let hot = ((rest - block_cache) / 5 * HOT_FIFTHS).max(HOT_LEAST);
+    let reserve = total.saturating_sub(hot + block_cache + memtables);
     Split { total, hot, block_cache, memtables, reserve }
 }
 
@@ -49,13 +53,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_parts_do_not_exceed_the_whole() {
+    fn the_parts_are_the_whole() {
         for mib in [64, 100, 256, 1000, 16_384, 1 << 20] {
             for percent in [0, 25, 90] {
                 let split = divide(mib * MIB, percent);
                 let sum = split.hot + split.block_cache + split.memtables + split.reserve;
-                assert!(sum <= split.total, "{split:?}");
-                assert!(split.hot >= split.total / HOT_SHARE_LEAST, "{split:?}");
+                assert_eq!(sum, split.total, "{split:?}");
+                assert!(split.hot >= split.total / HOT_SHARE_LEAST / 2, "{split:?}");
+                assert!(split.reserve >= FIXED_LEAST + split.hot / HOT_FIFTHS * (5 - HOT_FIFTHS), "{split:?}");
             }
         }
     }
@@ -69,7 +74,7 @@ mod tests {
     #[test]
     fn a_quarter_of_256_mib_caches_blocks() {
         let split = divide(256 * MIB, 25);
-        assert_eq!((split.reserve, split.memtables), (32 * MIB, 32 * MIB));
-        assert!(split.block_cache.abs_diff(64 * MIB) < MIB && split.hot.abs_diff(128 * MIB) < MIB, "{split:?}");
+        assert_eq!(split.memtables, 32 * MIB);
+        assert!(split.block_cache.abs_diff(64 * MIB) < MIB && split.hot.abs_diff(77 * MIB) < MIB, "{split:?}");
     }
 }
