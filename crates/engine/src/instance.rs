@@ -58,7 +58,7 @@ impl Options {
             segment_bytes: 64 << 20,
             log_retain_bytes: 1 << 30,
             recovery_log_max: 256 << 20,
-            settle_interval: Duration::from_secs(1),
+            settle_interval: Duration::from_secs(3),
             hot_bytes: 256 << 20,
             limits: Limits::default(),
             clock: system_clock,

@@ -35,6 +35,10 @@ const SYNC_WAIT: Duration = Duration::from_millis(200);
 const EXPIRY_MARGIN: u64 = 60_000;
 /// Expired records that one cycle removes at most.
 const EXPIRED_A_CYCLE: usize = 4096;
+/// How often the settle thread looks whether a cycle is due.
+const TICK: Duration = Duration::from_millis(100);
+/// Pause between two looks for expired records.
+const SWEEP_PAUSE: Duration = Duration::from_secs(1);
 /// After a failed cycle the next one waits this long, doubled each time.
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
@@ -314,12 +318,11 @@ fn write(shard: &Shard, cycle: &mut Cycle, settling: &mut Settling) -> Result<(u
 /// Writes the records in the order of their keys. Answers row sets found dead on the way.
 fn write_records(batch: &mut Batch<'_>, records: &mut [Taken]) -> Result<Vec<RowsId>, Fault> {
     let shard = batch.shard;
-    let mut order: Vec<usize> = (0..records.len()).collect();
-    order.sort_unstable_by(|a, b| records[*a].key().cmp(records[*b].key()));
+    let order = in_key_order(records);
     let (mut count, mut dead, mut stored) = (shard.stored_records(), Vec::new(), Vec::new());
-    let mut done = 0;
+    let mut lent = Vec::new();
     for (index, at) in order.iter().enumerate() {
-        let taken = &records[*at];
+        let taken = &mut records[*at];
         let was_stored = match taken.in_store {
             InStore::Yes => true,
             InStore::No => false,
@@ -333,16 +336,40 @@ fn write_records(batch: &mut Batch<'_>, records: &mut [Taken]) -> Result<Vec<Row
             }
         };
         count = (count + u64::from(taken.stored && !was_stored)).saturating_sub(u64::from(!taken.stored && was_stored));
-        batch.add(taken.write.clone());
+        // Lent to the batch and taken back when it is written: a copy of all that is dirty would cost too much.
+        lent.push((batch.writes.len(), *at));
+        batch.add(std::mem::replace(&mut taken.write, Write::Clear));
         if batch.is_full() || index + 1 == order.len() {
             batch.writes.push(marks::records(count));
-            batch.write()?;
+            let outcome = shard.store.write(&batch.writes);
+            for (place, at) in lent.drain(..) {
+                records[at].write = std::mem::replace(&mut batch.writes[place], Write::Clear);
+                records[at].written = outcome.is_ok();
+            }
+            batch.clear();
+            outcome?;
             shard.progress.records.store(count, Ordering::Relaxed);
-            order[done..=index].iter().for_each(|at| records[*at].written = true);
-            done = index + 1;
         }
     }
     Ok(dead)
+}
+
+/// The places of records in the order of their keys. What all keys begin with is passed over, and the next eight bytes
+/// are compared as one number: most comparisons then touch no key.
+fn in_key_order(records: &[Taken]) -> Vec<usize> {
+    let Some(first) = records.first().map(Taken::key) else { return Vec::new() };
+    let common = records.iter().fold(first.len(), |common, taken| {
+        first[..common].iter().zip(taken.key()).take_while(|(a, b)| a == b).count()
+    });
+    let number = |key: &[u8]| {
+        let mut bytes = [0; 8];
+        let rest = &key[common..key.len().min(common + 8)];
+        bytes[..rest.len()].copy_from_slice(rest);
+        u64::from_be_bytes(bytes)
+    };
+    let mut order: Vec<(u64, usize)> = records.iter().map(|taken| number(taken.key())).zip(0..).collect();
+    order.sort_unstable_by(|(a, at), (b, bt)| a.cmp(b).then_with(|| records[*at].key().cmp(records[*bt].key())));
+    order.into_iter().map(|(_, at)| at).collect()
 }
 
 /// The rows of a stored record that was overwritten or deleted unseen: nothing else leads to them.
@@ -379,9 +406,13 @@ impl Batch<'_> {
 
     fn write(&mut self) -> Result<(), Fault> {
         self.shard.store.write(&self.writes)?;
+        self.clear();
+        Ok(())
+    }
+
+    fn clear(&mut self) {
         self.writes.clear();
         self.bytes = 0;
-        Ok(())
     }
 }
 
@@ -475,32 +506,42 @@ pub fn flush(shard: &Shard, instance: &Instance) -> Result<(), Fault> {
 /// Starts the settle thread. It ends when the instance is closed or gone.
 pub fn spawn(instance: &Arc<Instance>, alarm: Arc<Alarm>) -> JoinHandle<()> {
     let weak = Arc::downgrade(instance);
-    let pause = instance.settle_interval();
     std::thread::Builder::new()
         .name("settle".into())
-        .spawn(move || run(&weak, &alarm, pause))
+        .spawn(move || run(&weak, &alarm, TICK))
         .expect("a thread can be started while the process starts")
 }
 
-fn run(instance: &Weak<Instance>, alarm: &Alarm, mut pause: Duration) {
-    let mut backoff = BACKOFF_MIN;
+fn run(instance: &Weak<Instance>, alarm: &Alarm, tick: Duration) {
     let mut scratch = Scratch::new(1);
-    while alarm.wait(pause) {
+    let (mut settled, mut swept) = (Instant::now(), Instant::now());
+    let mut backoff = None;
+    while alarm.wait(tick) {
         let Some(instance) = instance.upgrade() else { return };
-        let began = Instant::now();
-        if instance.sweeps() {
+        if instance.sweeps() && swept.elapsed() >= SWEEP_PAUSE {
+            swept = Instant::now();
             instance.shards().for_each(|shard| expire::sweep(shard, &instance, &mut scratch));
+        }
+        let pause = backoff.unwrap_or_else(|| instance.settle_interval());
+        // After a failure nothing is more urgent than not to fail at once again.
+        let urgent = backoff.is_none() && (instance.budget.wants_settle() || is_behind(&instance));
+        if settled.elapsed() < pause && !urgent {
+            make_room(&instance);
+            continue;
         }
         let failed = instance.shards().filter(|shard| !turn(shard, &instance)).count();
         make_room(&instance);
-        if failed > 0 {
-            pause = backoff;
-            backoff = (backoff * 2).min(BACKOFF_MAX);
-        } else {
-            backoff = BACKOFF_MIN;
-            pause = instance.settle_interval().saturating_sub(began.elapsed()).max(Duration::from_millis(1));
-        }
+        settled = Instant::now();
+        backoff = (failed > 0).then(|| backoff.map_or(BACKOFF_MIN, |last| (last * 2).min(BACKOFF_MAX)));
     }
+}
+
+/// Whether the log beyond what is settled is half as long as a restart may have to replay.
+fn is_behind(instance: &Instance) -> bool {
+    instance.shards().any(|shard| {
+        let settled = shard.progress.settled.load(Ordering::Relaxed);
+        shard.log.end().0.saturating_sub(settled) > instance.recovery_log_max() / 2
+    })
 }
 
 /// One shard's turn of the settle thread; `false` when it failed.
@@ -509,8 +550,8 @@ fn turn(shard: &Shard, instance: &Instance) -> bool {
         return true;
     }
     let outcome = resume(shard).and_then(|()| settle(shard, instance)).and_then(|()| {
-        let unflushed = shard.log.end().0 - shard.progress.flushed.load(Ordering::Relaxed);
-        if unflushed > instance.recovery_log_max() { flush(shard, instance) } else { Ok(()) }
+        let unflushed = shard.log.end().0.saturating_sub(shard.progress.flushed.load(Ordering::Relaxed));
+        if unflushed > instance.recovery_log_max() / 4 * 3 { flush(shard, instance) } else { Ok(()) }
     });
     match outcome {
         Ok(()) => {

@@ -136,7 +136,7 @@ parameters! {
     /// How much log a recovery may have to replay; the store is flushed in time.
     recovery_log_max: u64 [memory(MB, MAX_MEMORY)] = 256 * MB;
     /// Milliseconds between two moves of changed records into the store.
-    settle_interval_ms: u32 [integer(1, 60_000)] = 200;
+    settle_interval_ms: u32 [integer(1, 60_000)] = 3000;
     /// Folder of backups; relative to `dir`.
     backup_dir: String [Text::Any] = "backups".to_owned(), start_only;
     /// When Redis writes its dump file; every write is in the log already.
