@@ -219,7 +219,7 @@ impl Replay<'_> {
             }
             Op::Put { key, .. } | Op::Splice { key, .. } | Op::Delete { key } | Op::Touch { key } => {
                 if let Op::Put { body, .. } = *op
-                    && let Some(rows) = Record::decode_body(body).ok().and_then(|record| record.rows_id())
+                    && let Some(rows) = leads_to(body)
                 {
                     // Also of a record that the store already has: nothing else may tell of the id.
                     self.shard.saw_rows(rows);
@@ -297,7 +297,10 @@ impl Replay<'_> {
     }
 
     fn record(&mut self, lsn: u64, key: &[u8], op: &Op<'_>) -> Result<(), Fault> {
-        if matches!(op, Op::Splice { .. } | Op::Touch { .. } | Op::Delete { .. }) {
+        // A record in chunks, too, is put over the one of the store: it may lead to the same rows, and settle must not take
+        // them for left behind when they have moved on to another key by then.
+        let is_blind = matches!(op, Op::Put { body, .. } if leads_to(body).is_none());
+        if !is_blind {
             self.load(key)?;
         }
         let (hash, at) = self.shard.place(key);
@@ -395,6 +398,11 @@ impl Replay<'_> {
             self.budget.book_eviction(stripe.0.lock().evict(self.budget.excess(), usize::MAX));
         }
     }
+}
+
+/// The rows of a record.
+fn leads_to(body: &[u8]) -> Option<RowsId> {
+    Record::decode_body(body).ok()?.rows_id()
 }
 
 /// Changes one record as an op says.
