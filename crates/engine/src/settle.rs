@@ -5,7 +5,7 @@
 //! each stripe, under its lock:  copy what is dirty        (no commit below the cut is missed)
 //! dirty rows, dead row sets:    copy
 //! sync the log through all that was copied
-//! write: [clear?] records.. rows.. dead rows, settled = cut
+//! write: [clear?] dead rows.. records.. rows.., settled = cut
 //! each stripe, under its lock:  what has not changed since is clean
 //! ```
 
@@ -178,8 +178,8 @@ pub fn settle_locked(shard: &Shard, budget: &crate::budget::Budget, settling: &m
         return Ok(());
     }
     match sync_before_write(shard, &cycle, settling).and_then(|()| write(shard, &mut cycle, settling)) {
-        Ok((records, dead)) => {
-            finish(shard, budget, cycle, records, dead);
+        Ok(()) => {
+            finish(shard, budget, cycle);
             budget.wake();
             Ok(())
         }
@@ -287,10 +287,10 @@ pub fn sync(shard: &Shard, lsn: u64) -> Result<(), Fault> {
     }
 }
 
-/// Writes a cycle to the store. Answers the number of records it has then, and row sets found dead on the way.
+/// Writes a cycle to the store, and adds to its dead row sets those that are found on the way.
 ///
 /// Rows of a dead set go before the record that led to them: of what a crash leaves, no rows are without an owner.
-fn write(shard: &Shard, cycle: &mut Cycle, settling: &mut Settling) -> Result<(u64, Vec<RowsId>), Fault> {
+fn write(shard: &Shard, cycle: &mut Cycle, settling: &mut Settling) -> Result<(), Fault> {
     settling.ahead = settling.ahead.max(cycle.through);
     let mut batch = Batch { shard, writes: vec![marks::ahead(settling.ahead)], bytes: 0 };
     if cycle.clears {
@@ -302,8 +302,8 @@ fn write(shard: &Shard, cycle: &mut Cycle, settling: &mut Settling) -> Result<(u
     for rows in &cycle.dead {
         batch.push(delete_all(*rows))?;
     }
-    let dead = write_records(&mut batch, &mut cycle.records)?;
-    let gone: HashSet<RowsId> = cycle.dead.iter().chain(&dead).copied().collect();
+    write_records(&mut batch, &mut cycle.records, &mut cycle.dead)?;
+    let gone: HashSet<RowsId> = cycle.dead.iter().copied().collect();
     for write in &cycle.rows.writes {
         if !write.rows().is_some_and(|rows| gone.contains(&rows)) {
             batch.push(write.clone())?;
@@ -312,14 +312,14 @@ fn write(shard: &Shard, cycle: &mut Cycle, settling: &mut Settling) -> Result<(u
     let count = shard.stored_records();
     batch.writes.extend(shard.settled_marks(cycle.cut, settling.ahead, cycle.time, count));
     batch.write()?;
-    Ok((count, dead))
+    Ok(())
 }
 
-/// Writes the records in the order of their keys. Answers row sets found dead on the way.
-fn write_records(batch: &mut Batch<'_>, records: &mut [Taken]) -> Result<Vec<RowsId>, Fault> {
+/// Writes the records in the order of their keys.
+fn write_records(batch: &mut Batch<'_>, records: &mut [Taken], dead: &mut Vec<RowsId>) -> Result<(), Fault> {
     let shard = batch.shard;
     let order = in_key_order(records);
-    let (mut count, mut dead, mut stored) = (shard.stored_records(), Vec::new(), Vec::new());
+    let (mut count, mut stored) = (shard.stored_records(), Vec::new());
     let mut lent = Vec::new();
     for (index, at) in order.iter().enumerate() {
         let taken = &mut records[*at];
@@ -351,7 +351,7 @@ fn write_records(batch: &mut Batch<'_>, records: &mut [Taken]) -> Result<Vec<Row
             shard.progress.records.store(count, Ordering::Relaxed);
         }
     }
-    Ok(dead)
+    Ok(())
 }
 
 /// The places of records in the order of their keys. What all keys begin with is passed over, and the next eight bytes
@@ -417,9 +417,8 @@ impl Batch<'_> {
 }
 
 /// What was written and has not changed since is clean.
-fn finish(shard: &Shard, budget: &crate::budget::Budget, cycle: Cycle, records: u64, dead: Vec<RowsId>) {
+fn finish(shard: &Shard, budget: &crate::budget::Budget, cycle: Cycle) {
     let progress = &shard.progress;
-    progress.records.store(records, Ordering::Relaxed);
     progress.settled.store(cycle.cut, Ordering::Release);
     progress.settled_time.store(cycle.time.0, Ordering::Release);
     progress.cycles.fetch_add(1, Ordering::Relaxed);
@@ -439,7 +438,7 @@ fn finish(shard: &Shard, budget: &crate::budget::Budget, cycle: Cycle, records: 
         }
     }
     let mut rows = shard.rows.written(cycle.rows);
-    for id in dead {
+    for id in cycle.dead {
         rows += shard.rows.forget(id);
     }
     budget.book_used(-used - rows);

@@ -193,3 +193,24 @@ fn a_walk_in_short_pages_meets_every_dirty_record() {
         assert_eq!(keys.len(), 6, "pages of {limit}");
     }
 }
+
+#[test]
+fn dirty_rows_of_a_record_that_settle_finds_overwritten_go_even_if_it_fails_then() {
+    let mut rig = Rig::new();
+    rig.set_long("a", 1);
+    rig.settle();
+    // A kill leaves the record in the store and its rows to be replayed: rows dirty, record clean.
+    rig.write("a", 0, &[2; 4096]);
+    rig.write_logs();
+    rig.settle();
+    rig.flush();
+    rig.store(0).write_mark(crate::settle::marks::settled(0, START));
+    rig.crash();
+    rig.evict();
+    rig.set("a", "new");
+    rig.set("z", &"x".repeat(300));
+    rig.store(0).set_room(Some(1));
+    let _ = rig.instance().settle();
+    rig.store(0).set_room(None);
+    rig.audit_settled();
+}
