@@ -113,17 +113,11 @@ pub fn run(workspace: &Workspace, args: &[String]) -> Outcome {
     let request = parse(args)?;
     setup::run(workspace, Needs::BuildAndTest)?;
     let haypile = match &request.haypile {
-        Some(file) => {
-            std::path::absolute(file).context(format_args!("finding {}", file.display()))?
-        }
+        Some(file) => std::path::absolute(file).context(format_args!("finding {}", file.display()))?,
         None => workspace.build(Build::Release)?,
     };
     let scratch = Scratch::create(&workspace.target.join("bench"))?;
-    let bench = Bench {
-        request,
-        haypile,
-        scratch,
-    };
+    let bench = Bench { request, haypile, scratch };
     for (name, suite) in &bench.request.suites {
         println!("==> {name}");
         let section = suite.measure(&bench)?;
@@ -149,10 +143,7 @@ fn parse(args: &[String]) -> Outcome<Request> {
     };
     let mut args = args.iter();
     while let Some(arg) = args.next() {
-        let mut value = || {
-            args.next()
-                .ok_or_else(|| Failure::usage(format!("{arg} needs a value\n\n{USAGE}")))
-        };
+        let mut value = || args.next().ok_or_else(|| Failure::usage(format!("{arg} needs a value\n\n{USAGE}")));
         match arg.as_str() {
             "--pairs" => request.pairs = number(arg, value()?)?,
             "--requests" => request.requests = Some(number(arg, value()?)?),
@@ -165,9 +156,7 @@ fn parse(args: &[String]) -> Outcome<Request> {
             name => match Suite::ALL.into_iter().find(|(suite, _)| *suite == name) {
                 Some(suite) => request.suites.push(suite),
                 None => {
-                    return Err(Failure::usage(format!(
-                        "bench knows no '{name}'\n\n{USAGE}"
-                    )));
+                    return Err(Failure::usage(format!("bench knows no '{name}'\n\n{USAGE}")));
                 }
             },
         }
@@ -194,8 +183,7 @@ impl Scratch {
         for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
             let owner_lives = Path::new("/proc").join(entry.file_name()).exists();
             if !owner_lives {
-                fs::remove_dir_all(entry.path())
-                    .context(format_args!("removing {}", entry.path().display()))?;
+                fs::remove_dir_all(entry.path()).context(format_args!("removing {}", entry.path().display()))?;
             }
         }
         let folder = parent.join(std::process::id().to_string());
@@ -216,12 +204,7 @@ mod tests {
     use super::*;
 
     fn parsed(line: &str) -> Outcome<Request> {
-        parse(
-            &line
-                .split_whitespace()
-                .map(str::to_owned)
-                .collect::<Vec<_>>(),
-        )
+        parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
     }
 
     #[test]
@@ -229,10 +212,7 @@ mod tests {
         let request = parsed("hot mem --pairs 7 --requests 1000 --full --report").unwrap();
         assert_eq!(request.suites, [("hot", Suite::Hot), ("mem", Suite::Mem)]);
         assert_eq!((request.pairs, request.requests), (7, Some(1000)));
-        assert_eq!(
-            (request.breadth, request.destination),
-            (Breadth::Full, Destination::Report)
-        );
+        assert_eq!((request.breadth, request.destination), (Breadth::Full, Destination::Report));
         assert_eq!(parsed("").unwrap().suites.len(), Suite::ALL.len());
     }
 
@@ -245,8 +225,7 @@ mod tests {
 
     #[test]
     fn a_dead_runs_folder_is_removed_and_a_living_ones_is_not() {
-        let parent =
-            std::env::temp_dir().join(format!("haypile-scratch-test-{}", std::process::id()));
+        let parent = std::env::temp_dir().join(format!("haypile-scratch-test-{}", std::process::id()));
         // The kernel never gives out a process id of 0.
         let (dead, living) = (parent.join("0"), parent.join("1"));
         fs::create_dir_all(&dead).unwrap();

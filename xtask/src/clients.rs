@@ -42,22 +42,9 @@ fn python(workspace: &Workspace) -> Outcome<PathBuf> {
         return Ok(interpreter);
     }
     start_over(&folder)?;
-    execute(
-        workspace
-            .command("python3")
-            .args(["-m", "venv"])
-            .arg(&folder),
-    )?;
+    execute(workspace.command("python3").args(["-m", "venv"]).arg(&folder))?;
     let mut pip = workspace.command(&interpreter);
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "-r",
-    ])
-    .arg(&pins);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(&pins);
     execute(&mut pip).map_err(|failure| unreachable_registry("PyPI", &failure))?;
     mark_installed(&pins, &folder)?;
     Ok(interpreter)
@@ -72,26 +59,16 @@ fn node(workspace: &Workspace) -> Outcome<PathBuf> {
         return Ok(modules);
     }
     start_over(&folder)?;
-    fs::copy(&pins, folder.join("package.json"))
-        .context(format_args!("copying {}", pins.display()))?;
+    fs::copy(&pins, folder.join("package.json")).context(format_args!("copying {}", pins.display()))?;
     let mut npm = workspace.command("npm");
-    npm.args([
-        "install",
-        "--silent",
-        "--no-audit",
-        "--no-fund",
-        "--no-package-lock",
-        "--ignore-scripts",
-    ]);
-    execute(npm.current_dir(&folder))
-        .map_err(|failure| unreachable_registry("npm's registry", &failure))?;
+    npm.args(["install", "--silent", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]);
+    execute(npm.current_dir(&folder)).map_err(|failure| unreachable_registry("npm's registry", &failure))?;
     mark_installed(&pins, &folder)?;
     Ok(modules)
 }
 
 fn unreachable_registry(registry: &str, failure: &Failure) -> Failure {
-    let message =
-        format!("{failure}\ncould not install a client library; is {registry} reachable?");
+    let message = format!("{failure}\ncould not install a client library; is {registry} reachable?");
     Failure::of_child(message, Some(failure.code.into()))
 }
 
@@ -118,8 +95,7 @@ mod tests {
 
     #[test]
     fn changed_pins_and_half_installations_are_installed_again() {
-        let folder =
-            std::env::temp_dir().join(format!("haypile-clients-test-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("haypile-clients-test-{}", std::process::id()));
         start_over(&folder).unwrap();
         let pins = folder.join("pins");
         fs::write(&pins, "a==1").unwrap();

@@ -19,31 +19,21 @@ pub const OURS: &[(&str, MayUse)] = &[
     ("engine", MayUse::Only(&["keyspace", "lineage", "replog"])),
     ("rocks", MayUse::Only(&["keyspace", "lineage", "engine"])),
     ("commands", MayUse::Only(&["resp", "keyspace"])),
-    (
-        "server",
-        MayUse::Only(&["resp", "lineage", "keyspace", "engine", "commands"]),
-    ),
+    ("server", MayUse::Only(&["resp", "lineage", "keyspace", "engine", "commands"])),
     ("haypile", MayUse::Any),
     ("xtask", MayUse::Only(&[])),
 ];
 
 /// Crates of others that only some of ours may use.
-pub const THEIRS: &[(&str, &[&str])] = &[
-    ("rust-rocksdb", &["rocks", "haypile"]),
-    ("rust-librocksdb-sys", &["rocks"]),
-    ("tokio", &["server"]),
-];
+pub const THEIRS: &[(&str, &[&str])] =
+    &[("rust-rocksdb", &["rocks", "haypile"]), ("rust-librocksdb-sys", &["rocks"]), ("tokio", &["server"])];
 
 /// Crates that are `#![no_std]` and so cannot read a clock or a file.
 pub const PURE: &[&str] = &["resp", "lineage", "keyspace"];
 
 /// Why `user` may not depend on `used`, if it may not.
 pub fn objection(user: &str, used: &str) -> Option<String> {
-    let row = |name: &str| {
-        OURS.iter()
-            .find(|(ours, _)| *ours == name)
-            .map(|(_, may_use)| *may_use)
-    };
+    let row = |name: &str| OURS.iter().find(|(ours, _)| *ours == name).map(|(_, may_use)| *may_use);
     if let Some((_, users)) = THEIRS.iter().find(|(theirs, _)| *theirs == used) {
         let allowed = users.contains(&user);
         return (!allowed).then(|| format!("only {} may use {used}", users.join(", ")));

@@ -13,30 +13,18 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            code: 1,
-        }
+        Self { message: message.into(), code: 1 }
     }
 
     /// The caller typed something that makes no sense.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            code: 2,
-        }
+        Self { message: message.into(), code: 2 }
     }
 
     /// A child process failed; its code becomes ours. A child ended by a signal has no code: 1.
     pub fn of_child(message: impl Into<String>, code: Option<i32>) -> Self {
-        let code = code
-            .and_then(|code| u8::try_from(code).ok())
-            .filter(|code| *code != 0)
-            .unwrap_or(1);
-        Self {
-            message: message.into(),
-            code,
-        }
+        let code = code.and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0).unwrap_or(1);
+        Self { message: message.into(), code }
     }
 }
 
@@ -78,9 +66,6 @@ mod tests {
     #[test]
     fn context_names_what_was_done() {
         let failed: Result<(), &str> = Err("no such file");
-        assert_eq!(
-            failed.context("reading x").unwrap_err().to_string(),
-            "reading x: no such file"
-        );
+        assert_eq!(failed.context("reading x").unwrap_err().to_string(), "reading x: no such file");
     }
 }

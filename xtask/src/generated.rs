@@ -10,11 +10,8 @@ use crate::failure::{Context, Failure, Outcome};
 use crate::workspace::{Build, Workspace, output_of};
 
 /// What the binary calls a document, and where it lies.
-const DOCUMENTS: [(&str, &str); 3] = [
-    ("commands", "docs/commands.md"),
-    ("parameters", "docs/parameters.md"),
-    ("config", "haypile.conf"),
-];
+const DOCUMENTS: [(&str, &str); 3] =
+    [("commands", "docs/commands.md"), ("parameters", "docs/parameters.md"), ("config", "haypile.conf")];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
@@ -50,10 +47,7 @@ pub fn generate(workspace: &Workspace, mode: Mode) -> Outcome {
     if stale.is_empty() {
         return Ok(());
     }
-    Err(Failure::new(format!(
-        "stale: {} (write them again with `cargo xtask gen`)",
-        stale.join(", ")
-    )))
+    Err(Failure::new(format!("stale: {} (write them again with `cargo xtask gen`)", stale.join(", "))))
 }
 
 fn write(file: &Path, text: &str) -> Outcome {
@@ -68,11 +62,7 @@ fn difference(present: &str, fresh: &str) -> Option<usize> {
     if present == fresh {
         return None;
     }
-    let same = present
-        .lines()
-        .zip(fresh.lines())
-        .take_while(|(a, b)| a == b)
-        .count();
+    let same = present.lines().zip(fresh.lines()).take_while(|(a, b)| a == b).count();
     Some(same + 1)
 }
 

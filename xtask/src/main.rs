@@ -56,9 +56,7 @@ fn dispatch(command: Option<&str>, args: &[String]) -> Outcome {
             println!("{USAGE}");
             Ok(())
         }
-        Some(other) => Err(Failure::usage(format!(
-            "no command is called '{other}'\n\n{USAGE}"
-        ))),
+        Some(other) => Err(Failure::usage(format!("no command is called '{other}'\n\n{USAGE}"))),
         None => Err(Failure::usage(USAGE)),
     }
 }

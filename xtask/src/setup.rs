@@ -62,21 +62,9 @@ enum Weight {
 }
 
 const BUILD: &[Package] = &[
-    Package {
-        name: "g++",
-        weight: Weight::Essential,
-        present: || find_program("c++").is_some(),
-    },
-    Package {
-        name: "make",
-        weight: Weight::Essential,
-        present: || find_program("make").is_some(),
-    },
-    Package {
-        name: "libclang-dev",
-        weight: Weight::Essential,
-        present: libclang_is_present,
-    },
+    Package { name: "g++", weight: Weight::Essential, present: || find_program("c++").is_some() },
+    Package { name: "make", weight: Weight::Essential, present: || find_program("make").is_some() },
+    Package { name: "libclang-dev", weight: Weight::Essential, present: libclang_is_present },
     Package {
         name: "ccache",
         weight: Weight::Optional("RocksDB is compiled again for every profile"),
@@ -93,9 +81,7 @@ const TEST: &[Package] = &[
     Package {
         name: "redis-tools",
         weight: Weight::Optional("no redis-cli and no redis-benchmark"),
-        present: || {
-            find_program("redis-benchmark").is_some() && find_program("redis-cli").is_some()
-        },
+        present: || find_program("redis-benchmark").is_some() && find_program("redis-cli").is_some(),
     },
     Package {
         name: "python3-venv",
@@ -136,11 +122,7 @@ fn missing(needs: Needs) -> Vec<&'static Package> {
         Needs::Build => &[],
         Needs::BuildAndTest => TEST,
     };
-    BUILD
-        .iter()
-        .chain(test)
-        .filter(|package| !(package.present)())
-        .collect()
+    BUILD.iter().chain(test).filter(|package| !(package.present)()).collect()
 }
 
 fn install(workspace: &Workspace, names: &[&str]) -> Outcome {
@@ -157,9 +139,8 @@ fn install(workspace: &Workspace, names: &[&str]) -> Outcome {
         return Err(Failure::new("not root, and there is no sudo"));
     };
     // The failure of `execute` would quote the whole script.
-    execute(command.args(["-c", INSTALL, "install", POLICY]).args(names)).map_err(|failure| {
-        Failure::of_child("apt-get could not install them", Some(failure.code.into()))
-    })
+    execute(command.args(["-c", INSTALL, "install", POLICY]).args(names))
+        .map_err(|failure| Failure::of_child("apt-get could not install them", Some(failure.code.into())))
 }
 
 fn judge(missing: &[&Package]) -> Outcome {
@@ -167,17 +148,9 @@ fn judge(missing: &[&Package]) -> Outcome {
         return Ok(());
     }
     let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
-    let line = format!(
-        "    sudo apt-get install -y --no-install-recommends {}",
-        names.join(" ")
-    );
-    if missing
-        .iter()
-        .any(|package| package.weight == Weight::Essential)
-    {
-        return Err(Failure::new(format!(
-            "please install (names as on Debian and Ubuntu):\n{line}"
-        )));
+    let line = format!("    sudo apt-get install -y --no-install-recommends {}", names.join(" "));
+    if missing.iter().any(|package| package.weight == Weight::Essential) {
+        return Err(Failure::new(format!("please install (names as on Debian and Ubuntu):\n{line}")));
     }
     for package in missing {
         if let Weight::Optional(without) = package.weight {
@@ -194,27 +167,18 @@ fn libclang_is_present() -> bool {
     if std::env::var_os("LIBCLANG_PATH").is_some_and(|path| Path::new(&path).exists()) {
         return true;
     }
-    let versions = std::fs::read_dir("/usr/lib")
-        .into_iter()
-        .flatten()
-        .flatten();
+    let versions = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
     let llvm = versions
         .filter(|entry| entry.file_name().to_string_lossy().starts_with("llvm-"))
         .map(|entry| entry.path().join("lib"));
-    let others = ["/usr/lib", "/usr/lib64", "/usr/local/lib"]
-        .into_iter()
-        .map(Into::into);
-    llvm.chain(others)
-        .any(|folder| folder.join("libclang.so").exists())
+    let others = ["/usr/lib", "/usr/lib64", "/usr/local/lib"].into_iter().map(Into::into);
+    llvm.chain(others).any(|folder| folder.join("libclang.so").exists())
 }
 
 /// `python3 -m venv` needs `ensurepip`, which Debian puts in a package of its own. Asking Python is the one way that
 /// is right for every kind of installation.
 fn python_venv_is_present() -> bool {
-    Command::new("python3")
-        .args(["-c", "import venv, ensurepip"])
-        .output()
-        .is_ok_and(|output| output.status.success())
+    Command::new("python3").args(["-c", "import venv, ensurepip"]).output().is_ok_and(|output| output.status.success())
 }
 
 #[cfg(test)]
@@ -224,22 +188,14 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     fn package(weight: Weight) -> Package {
-        Package {
-            name: "thing",
-            weight,
-            present: || false,
-        }
+        Package { name: "thing", weight, present: || false }
     }
 
     #[test]
     fn only_an_essential_lack_is_an_error_and_it_names_the_package() {
         let essential = judge(&[&package(Weight::Essential)]).unwrap_err();
         assert_eq!(essential.code, 1);
-        assert!(
-            essential
-                .to_string()
-                .contains("apt-get install -y --no-install-recommends thing")
-        );
+        assert!(essential.to_string().contains("apt-get install -y --no-install-recommends thing"));
         assert!(judge(&[&package(Weight::Optional("slower"))]).is_ok());
         assert!(judge(&[]).is_ok());
     }
@@ -248,14 +204,9 @@ mod tests {
     /// forbidden while it ran.
     #[test]
     fn services_are_forbidden_only_while_apt_runs() {
-        let folder =
-            std::env::temp_dir().join(format!("haypile-setup-test-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("haypile-setup-test-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        let (apt, policy, notes) = (
-            folder.join("apt-get"),
-            folder.join("policy"),
-            folder.join("notes"),
-        );
+        let (apt, policy, notes) = (folder.join("apt-get"), folder.join("policy"), folder.join("notes"));
         let script = format!(
             "#!/bin/sh\nsh {policy}; echo \"$DEBIAN_FRONTEND $? $*\" >>{notes}\n",
             policy = policy.display(),
@@ -265,20 +216,13 @@ mod tests {
         fs::set_permissions(&apt, fs::Permissions::from_mode(0o755)).unwrap();
         let path = format!("{}:/usr/bin:/bin", folder.display());
         let mut command = Command::new("sh");
-        command
-            .env("PATH", path)
-            .args(["-c", INSTALL, "install"])
-            .arg(&policy)
-            .args(["make", "g++"]);
+        command.env("PATH", path).args(["-c", INSTALL, "install"]).arg(&policy).args(["make", "g++"]);
         let outcome = execute(&mut command);
         let (noted, policy_left) = (fs::read_to_string(&notes), policy.exists());
         fs::remove_dir_all(&folder).unwrap();
         outcome.unwrap();
         let install = "noninteractive 101 install -q -y --no-install-recommends make g++\n";
-        assert_eq!(
-            noted.unwrap(),
-            format!("noninteractive 101 update -q\n{install}")
-        );
+        assert_eq!(noted.unwrap(), format!("noninteractive 101 update -q\n{install}"));
         assert!(!policy_left);
     }
 }

@@ -5,10 +5,7 @@
 
 /// Blanks out comments and literals.
 pub fn code_of(text: &str) -> String {
-    let mut scan = Scan {
-        rest: text,
-        code: String::with_capacity(text.len()),
-    };
+    let mut scan = Scan { rest: text, code: String::with_capacity(text.len()) };
     while let Some(next) = scan.rest.chars().next() {
         if scan.rest.starts_with("//") {
             scan.blank(scan.rest.find('\n').unwrap_or(scan.rest.len()));
@@ -36,8 +33,7 @@ struct Scan<'a> {
 impl Scan<'_> {
     fn blank(&mut self, length: usize) {
         let (gone, rest) = self.rest.split_at(length);
-        self.code
-            .extend(gone.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
+        self.code.extend(gone.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
         self.rest = rest;
     }
 
@@ -74,19 +70,13 @@ fn block_comment(text: &str) -> usize {
 
 /// Length of the raw string (`r".."`, `br#".."#`, ..) that `text` begins with.
 fn raw_string(text: &str) -> Option<usize> {
-    let prefix = ["br", "cr", "r"]
-        .into_iter()
-        .find(|prefix| text.starts_with(prefix))?;
+    let prefix = ["br", "cr", "r"].into_iter().find(|prefix| text.starts_with(prefix))?;
     let after = &text[prefix.len()..];
     let hashes = after.len() - after.trim_start_matches('#').len();
     let inside = after[hashes..].strip_prefix('"')?;
     let end = format!("\"{}", "#".repeat(hashes));
     let start = text.len() - inside.len();
-    Some(
-        inside
-            .find(&end)
-            .map_or(text.len(), |at| start + at + end.len()),
-    )
+    Some(inside.find(&end).map_or(text.len(), |at| start + at + end.len()))
 }
 
 /// Length of the literal between two `quote`s that `text` begins with.
@@ -114,25 +104,16 @@ mod tests {
     use super::*;
 
     fn words(text: &str) -> Vec<String> {
-        code_of(text)
-            .split_whitespace()
-            .map(str::to_owned)
-            .collect()
+        code_of(text).split_whitespace().map(str::to_owned).collect()
     }
 
     #[test]
     fn comments_and_literals_vanish_and_code_stays() {
         assert_eq!(words("a // b\nc"), ["a", "c"]);
         assert_eq!(words("a /* b /* c */ d */ e"), ["a", "e"]);
-        assert_eq!(
-            words(r#"f("x \" y", 'z', '\'', b'q')"#),
-            ["f(", ",", ",", ",", "b", ")"]
-        );
+        assert_eq!(words(r#"f("x \" y", 'z', '\'', b'q')"#), ["f(", ",", ",", ",", "b", ")"]);
         assert_eq!(words(r###"a r#"b " c"# d"###), ["a", "d"]);
-        assert_eq!(
-            words("fn f<'a>(x: &'a str)"),
-            ["fn", "f<'a>(x:", "&'a", "str)"]
-        );
+        assert_eq!(words("fn f<'a>(x: &'a str)"), ["fn", "f<'a>(x:", "&'a", "str)"]);
         assert_eq!(words("for\"x\""), ["for"]);
     }
 

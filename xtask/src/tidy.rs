@@ -48,18 +48,10 @@ pub fn run(workspace: &Workspace) -> Outcome {
     let mut violations = Vec::new();
     for file in rust_files(&workspace.root)? {
         let text = read(&file)?;
-        let name = file
-            .strip_prefix(&workspace.root)
-            .unwrap_or(&file)
-            .to_string_lossy();
+        let name = file.strip_prefix(&workspace.root).unwrap_or(&file).to_string_lossy();
         check_file(&name, &text, &mut violations);
     }
-    let metadata =
-        output_of(
-            workspace
-                .cargo()
-                .args(["metadata", "--no-deps", "--format-version", "1"]),
-        )?;
+    let metadata = output_of(workspace.cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
     for package in packages(&metadata)? {
         let manifest = read(Path::new(&package.manifest))?;
         check_edges(&package, &workspace.root, &manifest, &mut violations);
@@ -83,12 +75,9 @@ fn rust_files(root: &Path) -> Outcome<Vec<PathBuf>> {
     let mut folders = vec![root.join("crates"), root.join("xtask")];
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
-        let entries =
-            fs::read_dir(&folder).context(format_args!("listing {}", folder.display()))?;
+        let entries = fs::read_dir(&folder).context(format_args!("listing {}", folder.display()))?;
         for entry in entries {
-            let path = entry
-                .context(format_args!("listing {}", folder.display()))?
-                .path();
+            let path = entry.context(format_args!("listing {}", folder.display()))?.path();
             if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -101,25 +90,13 @@ fn rust_files(root: &Path) -> Outcome<Vec<PathBuf>> {
 }
 
 fn check_file(file: &str, text: &str, violations: &mut Vec<Violation>) {
-    let mut report = |line: usize, why: String| {
-        violations.push(Violation {
-            file: file.to_owned(),
-            line,
-            why,
-        })
-    };
+    let mut report = |line: usize, why: String| violations.push(Violation { file: file.to_owned(), line, why });
     let count = text.lines().count();
     if count > MAX_LINES {
-        report(
-            MAX_LINES + 1,
-            format!("{count} lines; at most {MAX_LINES} (move tests to name/tests.rs, or split)"),
-        );
+        report(MAX_LINES + 1, format!("{count} lines; at most {MAX_LINES} (move tests to name/tests.rs, or split)"));
     }
     if file.contains("/src/") && !text.starts_with("//!") {
-        report(
-            1,
-            "the file must open with a `//!` sentence that says what it is".to_owned(),
-        );
+        report(1, "the file must open with a `//!` sentence that says what it is".to_owned());
     }
     let code = code_of(text);
     if is_root_of_pure_crate(file) {
@@ -132,18 +109,13 @@ fn check_file(file: &str, text: &str, violations: &mut Vec<Violation>) {
             }
         }
         if contains_word(line, "unsafe") && !UNSAFE_FILES.contains(&file) {
-            report(
-                at + 1,
-                "`unsafe` in a file that xtask/src/tidy.rs does not list".to_owned(),
-            );
+            report(at + 1, "`unsafe` in a file that xtask/src/tidy.rs does not list".to_owned());
         }
     }
 }
 
 fn is_root_of_pure_crate(file: &str) -> bool {
-    edges::PURE
-        .iter()
-        .any(|name| file == format!("crates/{name}/src/lib.rs"))
+    edges::PURE.iter().any(|name| file == format!("crates/{name}/src/lib.rs"))
 }
 
 /// A pure crate is `no_std`, and may bring `std` back for its tests only.
@@ -152,20 +124,10 @@ fn check_purity(code: &str, report: &mut impl FnMut(usize, String)) {
         report(1, "a pure crate says `#![no_std]`".to_owned());
     }
     let mut before = "";
-    for (at, line) in code
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-    {
+    for (at, line) in code.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let line = line.trim();
-        if line.contains("extern crate std")
-            && before != "#[cfg(test)]"
-            && !line.starts_with("#[cfg(test)]")
-        {
-            report(
-                at + 1,
-                "a pure crate may use `std` under `#[cfg(test)]` only".to_owned(),
-            );
+        if line.contains("extern crate std") && before != "#[cfg(test)]" && !line.starts_with("#[cfg(test)]") {
+            report(at + 1, "a pure crate may use `std` under `#[cfg(test)]` only".to_owned());
         }
         before = line;
     }
@@ -192,9 +154,7 @@ struct Package {
 
 fn packages(metadata: &str) -> Outcome<Vec<Package>> {
     let metadata: Value = serde_json::from_str(metadata).context("reading cargo metadata")?;
-    let list = metadata["packages"]
-        .as_array()
-        .context("reading the packages of cargo metadata")?;
+    let list = metadata["packages"].as_array().context("reading the packages of cargo metadata")?;
     Ok(list.iter().map(package).collect())
 }
 
@@ -204,10 +164,7 @@ fn package(value: &Value) -> Package {
     Package {
         name: text(&value["name"]),
         manifest: text(&value["manifest_path"]),
-        uses: uses
-            .filter(|used| used["kind"] != "dev")
-            .map(|used| text(&used["name"]))
-            .collect(),
+        uses: uses.filter(|used| used["kind"] != "dev").map(|used| text(&used["name"])).collect(),
     }
 }
 
@@ -215,18 +172,12 @@ fn check_edges(package: &Package, root: &Path, manifest: &str, violations: &mut 
     let file = Path::new(&package.manifest);
     let file = file.strip_prefix(root).unwrap_or(file).to_string_lossy();
     let lines_up_to = |name: &str| {
-        let at = manifest
-            .lines()
-            .position(|line| line.split(['=', '.', ' ']).next() == Some(name));
+        let at = manifest.lines().position(|line| line.split(['=', '.', ' ']).next() == Some(name));
         at.map_or(1, |at| at + 1)
     };
     for used in &package.uses {
         if let Some(why) = edges::objection(&package.name, used) {
-            violations.push(Violation {
-                file: file.clone().into_owned(),
-                line: lines_up_to(used),
-                why,
-            });
+            violations.push(Violation { file: file.clone().into_owned(), line: lines_up_to(used), why });
         }
     }
 }

@@ -34,20 +34,11 @@ pub enum Build {
 
 impl Workspace {
     pub fn open() -> Outcome<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .context("finding the folder above xtask")?;
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("finding the folder above xtask")?;
         Ok(Self {
             root: root.to_path_buf(),
-            target: target_dir(
-                root,
-                std::env::var_os("CARGO_TARGET_DIR"),
-                std::env::var_os("HOME"),
-            ),
-            path: with_ccache(
-                &std::env::var_os("PATH").unwrap_or_default(),
-                Path::new(CCACHE_LINKS).is_dir(),
-            ),
+            target: target_dir(root, std::env::var_os("CARGO_TARGET_DIR"), std::env::var_os("HOME")),
+            path: with_ccache(&std::env::var_os("PATH").unwrap_or_default(), Path::new(CCACHE_LINKS).is_dir()),
         })
     }
 
@@ -61,9 +52,8 @@ impl Workspace {
             .stdin(Stdio::null());
         // `cargo run` describes xtask itself to us; that is not meant for the children.
         for (name, _) in std::env::vars_os() {
-            let describes_xtask = name.to_str().is_some_and(|name| {
-                name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
-            });
+            let describes_xtask =
+                name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"));
             if describes_xtask {
                 command.env_remove(name);
             }
@@ -91,11 +81,7 @@ impl Workspace {
         };
         execute(&mut cargo)?;
         let binary = self.target.join(folder).join("haypile");
-        if binary.is_file() {
-            Ok(binary)
-        } else {
-            Err(Failure::new(format!("{} was not built", binary.display())))
-        }
+        if binary.is_file() { Ok(binary) } else { Err(Failure::new(format!("{} was not built", binary.display()))) }
     }
 }
 
@@ -103,28 +89,15 @@ impl Workspace {
 pub fn execute(command: &mut Command) -> Outcome {
     let line = line_of(command);
     let status = command.status().context(format_args!("starting {line}"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Failure::of_child(
-            format!("{line}: {status}"),
-            status.code(),
-        ))
-    }
+    if status.success() { Ok(()) } else { Err(Failure::of_child(format!("{line}: {status}"), status.code())) }
 }
 
 /// Runs a command to its end and returns what it printed; its errors go to the terminal.
 pub fn output_of(command: &mut Command) -> Outcome<String> {
     let line = line_of(command);
-    let output = command
-        .stderr(Stdio::inherit())
-        .output()
-        .context(format_args!("starting {line}"))?;
+    let output = command.stderr(Stdio::inherit()).output().context(format_args!("starting {line}"))?;
     if !output.status.success() {
-        return Err(Failure::of_child(
-            format!("{line}: {}", output.status),
-            output.status.code(),
-        ));
+        return Err(Failure::of_child(format!("{line}: {}", output.status), output.status.code()));
     }
     String::from_utf8(output.stdout).context(format_args!("reading the output of {line}"))
 }
@@ -132,18 +105,12 @@ pub fn output_of(command: &mut Command) -> Outcome<String> {
 /// The first folder of `PATH` that holds `program`, as a full path.
 pub fn find_program(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
 fn line_of(command: &Command) -> String {
     let program = Path::new(command.get_program());
-    let mut line = program
-        .file_name()
-        .unwrap_or(program.as_os_str())
-        .to_string_lossy()
-        .into_owned();
+    let mut line = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
     for arg in command.get_args() {
         line.push(' ');
         line.push_str(&arg.to_string_lossy());
@@ -152,10 +119,7 @@ fn line_of(command: &Command) -> String {
 }
 
 fn target_dir(root: &Path, chosen: Option<OsString>, home: Option<OsString>) -> PathBuf {
-    match (
-        chosen.filter(|dir| !dir.is_empty()),
-        home.filter(|home| !home.is_empty()),
-    ) {
+    match (chosen.filter(|dir| !dir.is_empty()), home.filter(|home| !home.is_empty())) {
         // A relative folder is meant from where the user stands, which is where we still are.
         (Some(chosen), _) => std::path::absolute(&chosen).unwrap_or_else(|_| chosen.into()),
         (None, Some(home)) => Path::new(&home).join(".cache/haypile/target"),
@@ -182,18 +146,9 @@ mod tests {
     fn the_target_folder_is_the_chosen_one_then_the_users_cache_then_the_clones() {
         let root = Path::new("/clone");
         let some = |text: &str| Some(OsString::from(text));
-        assert_eq!(
-            target_dir(root, some("/t"), some("/home/x")),
-            Path::new("/t")
-        );
-        assert_eq!(
-            target_dir(root, None, some("/home/x")),
-            Path::new("/home/x/.cache/haypile/target")
-        );
-        assert_eq!(
-            target_dir(root, some(""), some("/home/x")),
-            Path::new("/home/x/.cache/haypile/target")
-        );
+        assert_eq!(target_dir(root, some("/t"), some("/home/x")), Path::new("/t"));
+        assert_eq!(target_dir(root, None, some("/home/x")), Path::new("/home/x/.cache/haypile/target"));
+        assert_eq!(target_dir(root, some(""), some("/home/x")), Path::new("/home/x/.cache/haypile/target"));
         assert_eq!(target_dir(root, None, None), Path::new("/clone/target"));
     }
 
@@ -209,11 +164,6 @@ mod tests {
     #[test]
     fn a_failing_command_keeps_its_exit_code() {
         assert!(execute(&mut Command::new("true")).is_ok());
-        assert_eq!(
-            execute(Command::new("sh").args(["-c", "exit 7"]))
-                .unwrap_err()
-                .code,
-            7
-        );
+        assert_eq!(execute(Command::new("sh").args(["-c", "exit 7"])).unwrap_err().code, 7);
     }
 }

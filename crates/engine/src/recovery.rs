@@ -135,8 +135,7 @@ fn replay(shard: &Shard, budget: &Budget, settled: u64, recovery: &mut Recovery)
         return Ok(());
     }
     let mut reader = shard.log.reader(Lsn(settled)).map_err(|error| read_fault(&error, shard))?;
-    let mut replay =
-        Replay { shard, budget, ahead, touched: SmallVec::new(), owners: HashMap::new() };
+    let mut replay = Replay { shard, budget, ahead, touched: SmallVec::new(), owners: HashMap::new() };
     loop {
         let frame = match reader.next_frame() {
             Ok(Some(frame)) => frame,

@@ -83,7 +83,8 @@ impl Rig {
         options.limits = Limits { string_chunk_threshold: 100, packed_max_bytes: 1000 };
         change(&mut options);
         let scratch = Scratch::new(1);
-        let mut rig = Self { _dir: dir, stores, options, scratch, instance: None, recoveries: Vec::new(), clock: START };
+        let mut rig =
+            Self { _dir: dir, stores, options, scratch, instance: None, recoveries: Vec::new(), clock: START };
         rig.open();
         rig
     }
@@ -129,7 +130,12 @@ impl Rig {
         command: &mut dyn FnMut(&mut dyn View) -> Result<(), Abort>,
     ) -> Gate {
         let instance = self.instance.clone().unwrap();
-        drive(&instance, &mut self.scratch, Request { place: Place::Worker, scope, database, clock: self.clock }, command)
+        drive(
+            &instance,
+            &mut self.scratch,
+            Request { place: Place::Worker, scope, database, clock: self.clock },
+            command,
+        )
     }
 
     /// Runs a command on keys of database 0 that cannot fail.

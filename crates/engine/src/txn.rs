@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-
 use keyspace::{Head, Millis, OpWriter, RowsId, Stop};
 use parking_lot::MutexGuard;
 use smallvec::SmallVec;

@@ -80,8 +80,7 @@ impl<'a> DirtyCopy<'a> {
 
     fn keep(&mut self, entry: &Entry) {
         let most = self.asked.limit.saturating_add(1);
-        if self.records >= most
-            && self.entries.last_key_value().is_some_and(|(last, _)| entry.key() > last.as_slice())
+        if self.records >= most && self.entries.last_key_value().is_some_and(|(last, _)| entry.key() > last.as_slice())
         {
             return;
         }

@@ -230,10 +230,7 @@ mod tests {
         let head = Head { kind: Kind::Hash, encoding: Encoding::Exploded, expire_at: Some(Millis(0x0a0b)) };
         head.encode(&mut bytes);
         bytes.extend_from_slice(&7u64.to_le_bytes());
-        assert_eq!(
-            bytes,
-            [1, 0, 0, 0, 0, 0, 0, 0, 0x14, 0x01, 0x0b, 0x0a, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0]
-        );
+        assert_eq!(bytes, [1, 0, 0, 0, 0, 0, 0, 0, 0x14, 0x01, 0x0b, 0x0a, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0]);
         let record = Record::decode(&bytes).unwrap();
         assert_eq!((record.lsn, record.head, record.rows_id()), (1, head, Some(RowsId(7))));
         assert!(record.is_expired(Millis(0x0a0b)) && !record.is_expired(Millis(0x0a0a)));

@@ -19,8 +19,9 @@ use crate::fault::Flaw;
 
 /// Bytes of a frame before its payload.
 pub const HEADER: usize = 28;
-/// No frame is longer than this: 512 MiB for a value, and what it takes to say where the value belongs.
-pub const MAX_FRAME: usize = 513 << 20;
+/// No frame is longer than this: a value of 512 MiB, and what it takes to say where each of its
+/// chunks belongs.
+pub const MAX_FRAME: usize = 640 << 20;
 /// Bytes of an epoch frame's payload.
 pub(crate) const EPOCH_PAYLOAD: usize = 8 + ReplId::BYTES;
 

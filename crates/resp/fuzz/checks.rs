@@ -1,8 +1,8 @@
 //! What must hold of any bytes at all; shared by the fuzz targets and the test that replays their corpus.
 
 use resp::{
-    Limits, LongDouble, Parsed, Parser, ProtocolError, ReplyLimits, Request, encode_command,
-    format_f64, parse_f64, parse_i64, parse_reply,
+    Limits, LongDouble, Parsed, Parser, ProtocolError, ReplyLimits, Request, encode_command, format_f64, parse_f64,
+    parse_i64, parse_reply,
 };
 
 /// A stream of requests parses alike whole, in two halves and byte by byte, and its commands encode back.
@@ -12,14 +12,8 @@ pub fn request(stream: &[u8]) {
     assert_eq!(commands(stream, 1), whole);
     for command in &whole.0 {
         let mut encoded = Vec::new();
-        encode_command(
-            &command.iter().map(Vec::as_slice).collect::<Vec<_>>(),
-            &mut encoded,
-        );
-        assert_eq!(
-            commands(&encoded, encoded.len()),
-            (vec![command.clone()], None)
-        );
+        encode_command(&command.iter().map(Vec::as_slice).collect::<Vec<_>>(), &mut encoded);
+        assert_eq!(commands(&encoded, encoded.len()), (vec![command.clone()], None));
     }
 }
 
@@ -30,10 +24,7 @@ pub fn reply(input: &[u8]) {
     match parse_reply(input, &limits) {
         Ok(Some((value, len))) => {
             let again = parse_reply(&input[..len], &limits);
-            assert_eq!(
-                format!("{again:?}"),
-                format!("{:?}", Ok::<_, ()>(Some((value, len))))
-            );
+            assert_eq!(format!("{again:?}"), format!("{:?}", Ok::<_, ()>(Some((value, len)))));
             assert_eq!(parse_reply(&input[..len - 1], &limits), Ok(None));
         }
         Ok(None) => {

@@ -46,19 +46,11 @@ impl Binary {
         if dropped <= 0 {
             return ((self.bits << -dropped) as u64, exponent);
         }
-        let (kept, rest, half) = (
-            self.bits >> dropped,
-            self.bits & ((1 << dropped) - 1),
-            1u128 << (dropped - 1),
-        );
+        let (kept, rest, half) = (self.bits >> dropped, self.bits & ((1 << dropped) - 1), 1u128 << (dropped - 1));
         let up = rest > half || (rest == half && (self.sticky || kept & 1 == 1));
         let rounded = kept + u128::from(up);
         // Rounding up may carry into one more bit; what falls off then is zero.
-        if rounded >> precision == 0 {
-            (rounded as u64, exponent)
-        } else {
-            ((rounded >> 1) as u64, exponent + 1)
-        }
+        if rounded >> precision == 0 { (rounded as u64, exponent) } else { ((rounded >> 1) as u64, exponent + 1) }
     }
 }
 
@@ -73,8 +65,7 @@ pub(crate) fn scan(text: &[u8]) -> Option<(Negative, Literal<'_>)> {
     let literal = match magnitude {
         [b'0', b'x' | b'X', rest @ ..] => Literal::Hexadecimal(scan_hexadecimal(rest)?),
         [b'i' | b'I', ..] => {
-            let known = magnitude.eq_ignore_ascii_case(b"inf")
-                || magnitude.eq_ignore_ascii_case(b"infinity");
+            let known = magnitude.eq_ignore_ascii_case(b"inf") || magnitude.eq_ignore_ascii_case(b"infinity");
             known.then_some(Literal::Infinity)?
         }
         rest => Literal::Decimal(scan_decimal(rest)?),
@@ -93,11 +84,7 @@ fn scan_decimal(text: &[u8]) -> Option<Decimal<'_>> {
         [b'e' | b'E', digits @ ..] => scan_exponent(digits)?,
         _ => return None,
     };
-    Some(Decimal {
-        integer,
-        fraction,
-        exponent,
-    })
+    Some(Decimal { integer, fraction, exponent })
 }
 
 fn scan_hexadecimal(text: &[u8]) -> Option<Binary> {
@@ -107,11 +94,7 @@ fn scan_hexadecimal(text: &[u8]) -> Option<Binary> {
         [b'p' | b'P', digits @ ..] => scan_exponent(digits)?,
         _ => return None,
     };
-    let mut value = Binary {
-        bits: 0,
-        exponent: written - 4 * fraction.len() as i64,
-        sticky: false,
-    };
+    let mut value = Binary { bits: 0, exponent: written - 4 * fraction.len() as i64, sticky: false };
     for &byte in integer.iter().chain(fraction) {
         let digit = (byte as char).to_digit(16)?;
         if value.bits >> 120 == 0 {
@@ -148,9 +131,7 @@ fn scan_exponent(text: &[u8]) -> Option<i64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let magnitude = digits.iter().fold(0, |sum, byte| {
-        (sum * 10 + i64::from(byte - b'0')).min(MAX_EXPONENT)
-    });
+    let magnitude = digits.iter().fold(0, |sum, byte| (sum * 10 + i64::from(byte - b'0')).min(MAX_EXPONENT));
     Some(sign * magnitude)
 }
 
@@ -159,12 +140,7 @@ mod tests {
     use super::*;
 
     fn round(bits: u128, sticky: bool) -> (u64, i64) {
-        Binary {
-            bits,
-            exponent: 0,
-            sticky,
-        }
-        .round(4, -10)
+        Binary { bits, exponent: 0, sticky }.round(4, -10)
     }
 
     #[test]
@@ -179,14 +155,7 @@ mod tests {
 
     #[test]
     fn narrows_below_the_least_exponent() {
-        let tiny = |bits, exponent| {
-            Binary {
-                bits,
-                exponent,
-                sticky: false,
-            }
-            .round(4, -10)
-        };
+        let tiny = |bits, exponent| Binary { bits, exponent, sticky: false }.round(4, -10);
         assert_eq!(tiny(0b11, -10), (0b11, -10));
         assert_eq!(tiny(0b11, -11), (0b10, -10));
         assert_eq!(tiny(0b1, -11), (0, -10));

@@ -36,10 +36,7 @@ mod tests {
     fn golden_bytes() {
         let mut out = Vec::new();
         encode_command(&[b"SET", b"key", &[b'v'; 10], b""], &mut out);
-        assert_eq!(
-            out,
-            b"*4\r\n$3\r\nSET\r\n$3\r\nkey\r\n$10\r\nvvvvvvvvvv\r\n$0\r\n\r\n"
-        );
+        assert_eq!(out, b"*4\r\n$3\r\nSET\r\n$3\r\nkey\r\n$10\r\nvvvvvvvvvv\r\n$0\r\n\r\n");
     }
 
     #[test]

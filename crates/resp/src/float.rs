@@ -15,16 +15,9 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
         Literal::Infinity => f64::INFINITY,
         Literal::Hexadecimal(binary) => from_binary(binary)?,
         Literal::Decimal(decimal) => {
-            let unsigned = text
-                .strip_prefix(b"-")
-                .or(text.strip_prefix(b"+"))
-                .unwrap_or(text);
+            let unsigned = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
             let value: f64 = str::from_utf8(unsigned).ok()?.parse().ok()?;
-            let is_zero = decimal
-                .integer
-                .iter()
-                .chain(decimal.fraction)
-                .all(|&digit| digit == b'0');
+            let is_zero = decimal.integer.iter().chain(decimal.fraction).all(|&digit| digit == b'0');
             if value.is_infinite() || (value == 0.0 && !is_zero) {
                 return None;
             }
@@ -70,11 +63,7 @@ fn from_binary(binary: Binary) -> Option<f64> {
         return (binary.bits == 0).then_some(0.0);
     }
     // A mantissa of fewer than 53 bits is subnormal, for which the exponent field is 0.
-    let field = if mantissa >> 52 == 0 {
-        0
-    } else {
-        exponent + 1075
-    };
+    let field = if mantissa >> 52 == 0 { 0 } else { exponent + 1075 };
     (field < 2047).then(|| f64::from_bits((field as u64) << 52 | mantissa & ((1 << 52) - 1)))
 }
 
@@ -91,11 +80,7 @@ impl Shortest {
         let mut buffer = zmij::Buffer::new();
         let text = buffer.format_finite(value);
         let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
-        let mut shortest = Self {
-            digits: [0; 20],
-            len: 0,
-            exponent: exponent.parse().unwrap_or(0),
-        };
+        let mut shortest = Self { digits: [0; 20], len: 0, exponent: exponent.parse().unwrap_or(0) };
         let mut zeros = 0;
         let mut after_point = false;
         for byte in mantissa.bytes() {
@@ -130,11 +115,7 @@ impl Shortest {
             out.resize(out.len() + self.exponent as usize, b'0');
         } else if self.exponent < 0 && (self.exponent > -7 || scientific.abs() < 4) {
             let fraction = self.exponent.unsigned_abs() as usize;
-            if let Some(integer) = digits
-                .len()
-                .checked_sub(fraction)
-                .filter(|&integer| integer > 0)
-            {
+            if let Some(integer) = digits.len().checked_sub(fraction).filter(|&integer| integer > 0) {
                 out.extend_from_slice(&digits[..integer]);
                 out.push(b'.');
                 out.extend_from_slice(&digits[integer..]);
@@ -150,11 +131,7 @@ impl Shortest {
                 out.extend_from_slice(&digits[1..]);
             }
             out.extend_from_slice(if scientific < 0 { b"e-" } else { b"e+" });
-            out.extend_from_slice(
-                itoa::Buffer::new()
-                    .format(scientific.unsigned_abs())
-                    .as_bytes(),
-            );
+            out.extend_from_slice(itoa::Buffer::new().format(scientific.unsigned_abs()).as_bytes());
         }
     }
 }
@@ -201,10 +178,7 @@ mod tests {
             ("0x1.fffffffffffff7p1023", f64::MAX),
             ("0x1p-1074", 5e-324),
             ("0x1.00000000000008p0", 1.0),
-            (
-                "0x1.000000000000080000000000000000000000000001p0",
-                1.000_000_000_000_000_2,
-            ),
+            ("0x1.000000000000080000000000000000000000000001p0", 1.000_000_000_000_000_2),
             ("0x1p-1022", f64::MIN_POSITIVE),
             ("0x0.fffffffffffffp-1022", 2.225_073_858_507_201e-308),
         ] {

@@ -21,10 +21,7 @@ pub(crate) fn split(line: &[u8], request: &mut Request) -> Result<(), ProtocolEr
     while !rest.is_empty() {
         let start = scratch.len();
         rest = skip_blanks(word(rest, &mut scratch)?);
-        request.spans.push(Span {
-            start,
-            end: scratch.len(),
-        });
+        request.spans.push(Span { start, end: scratch.len() });
     }
     request.place = Place::Scratch(scratch);
     Ok(())
@@ -34,14 +31,8 @@ fn split_bare(line: &[u8], spans: &mut Vec<Span>) {
     let mut rest = skip_blanks(line);
     while !rest.is_empty() {
         let start = line.len() - rest.len();
-        let len = rest
-            .iter()
-            .position(|&byte| ends_word(byte))
-            .unwrap_or(rest.len());
-        spans.push(Span {
-            start,
-            end: start + len,
-        });
+        let len = rest.iter().position(|&byte| ends_word(byte)).unwrap_or(rest.len());
+        spans.push(Span { start, end: start + len });
         rest = skip_blanks(&rest[len..]);
     }
 }
@@ -65,9 +56,7 @@ fn double_quoted<'a>(mut rest: &'a [u8], out: &mut Vec<u8>) -> Result<&'a [u8], 
     loop {
         let (byte, after) = match rest {
             [b'"', after @ ..] => return closed(after),
-            [b'\\', b'x', high, low, after @ ..]
-                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
+            [b'\\', b'x', high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 (hex_digit(*high) << 4 | hex_digit(*low), after)
             }
             [b'\\', escaped, after @ ..] => (escape(*escaped), after),
@@ -175,21 +164,8 @@ mod tests {
 
     #[test]
     fn open_or_touched_quotes_are_refused() {
-        for line in [
-            &br#"set "a"#[..],
-            br#"set "a"b c"#,
-            br"'",
-            br"'a'b",
-            br#""\"#,
-            br#""\""#,
-            br"'\'",
-            br#"'a'"b""#,
-        ] {
-            assert_eq!(
-                words(line),
-                Err(ProtocolError::UnbalancedQuotes),
-                "{line:?}"
-            );
+        for line in [&br#"set "a"#[..], br#"set "a"b c"#, br"'", br"'a'b", br#""\"#, br#""\""#, br"'\'", br#"'a'"b""#] {
+            assert_eq!(words(line), Err(ProtocolError::UnbalancedQuotes), "{line:?}");
         }
     }
 }

@@ -56,10 +56,7 @@ impl LongDouble {
         let (Negative(negative), literal) = scan(text)?;
         let (binary, is_zero) = match literal {
             Literal::Infinity => {
-                return Some(Self {
-                    negative,
-                    magnitude: Magnitude::Infinite,
-                });
+                return Some(Self { negative, magnitude: Magnitude::Infinite });
             }
             Literal::Hexadecimal(binary) => (binary, binary.bits == 0),
             Literal::Decimal(decimal) => match significant_digits(decimal) {
@@ -70,33 +67,20 @@ impl LongDouble {
         match Magnitude::from_binary(binary) {
             Magnitude::Finite { mantissa: 0, .. } if !is_zero => None,
             Magnitude::Infinite => None,
-            magnitude => Some(Self {
-                negative,
-                magnitude,
-            }),
+            magnitude => Some(Self { negative, magnitude }),
         }
     }
 
     /// The sum, rounded as the processor rounds it.
     #[must_use]
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "one operation does not make a number type"
-    )]
+    #[expect(clippy::should_implement_trait, reason = "one operation does not make a number type")]
     pub fn add(self, other: Self) -> Self {
         match (self.magnitude, other.magnitude) {
             (Magnitude::Finite { .. }, Magnitude::Finite { .. }) => self.add_finite(other),
-            (Magnitude::NotANumber, _) | (Magnitude::Finite { .. }, Magnitude::Infinite) => {
-                other.or_not_a_number(self)
-            }
-            (_, Magnitude::NotANumber) | (Magnitude::Infinite, Magnitude::Finite { .. }) => {
-                self.or_not_a_number(other)
-            }
+            (Magnitude::NotANumber, _) | (Magnitude::Finite { .. }, Magnitude::Infinite) => other.or_not_a_number(self),
+            (_, Magnitude::NotANumber) | (Magnitude::Infinite, Magnitude::Finite { .. }) => self.or_not_a_number(other),
             (Magnitude::Infinite, Magnitude::Infinite) if self.negative == other.negative => self,
-            (Magnitude::Infinite, Magnitude::Infinite) => Self {
-                negative: false,
-                magnitude: Magnitude::NotANumber,
-            },
+            (Magnitude::Infinite, Magnitude::Infinite) => Self { negative: false, magnitude: Magnitude::NotANumber },
         }
     }
 
@@ -138,11 +122,7 @@ impl LongDouble {
     }
 }
 
-const ZERO: Binary = Binary {
-    bits: 0,
-    exponent: 0,
-    sticky: false,
-};
+const ZERO: Binary = Binary { bits: 0, exponent: 0, sticky: false };
 
 impl LongDouble {
     fn add_finite(self, other: Self) -> Self {
@@ -153,11 +133,8 @@ impl LongDouble {
         // 62 bits below the higher mantissa, of which no sum needs more than two; the rest of the lower one is sticky.
         let high_bits = u128::from(high.mantissa()) << 62;
         let whole = u128::from(low.mantissa()) << 62;
-        let (low_bits, sticky) = if shift > 127 {
-            (0, whole != 0)
-        } else {
-            (whole >> shift, whole & ((1 << shift) - 1) != 0)
-        };
+        let (low_bits, sticky) =
+            if shift > 127 { (0, whole != 0) } else { (whole >> shift, whole & ((1 << shift) - 1) != 0) };
         let (negative, bits) = if high.negative == low.negative {
             (high.negative, high_bits + low_bits)
         } else if low_bits > high_bits {
@@ -167,22 +144,11 @@ impl LongDouble {
             let difference = high_bits - low_bits - u128::from(sticky);
             (high.negative && difference != 0, difference)
         };
-        Self {
-            negative,
-            magnitude: Magnitude::from_binary(Binary {
-                bits,
-                exponent: high.exponent() - 62,
-                sticky,
-            }),
-        }
+        Self { negative, magnitude: Magnitude::from_binary(Binary { bits, exponent: high.exponent() - 62, sticky }) }
     }
 
     fn or_not_a_number(self, other: Self) -> Self {
-        if other.magnitude == Magnitude::NotANumber {
-            other
-        } else {
-            self
-        }
+        if other.magnitude == Magnitude::NotANumber { other } else { self }
     }
 
     fn mantissa(self) -> u64 {
@@ -207,11 +173,7 @@ impl LongDouble {
 impl Magnitude {
     fn from_binary(binary: Binary) -> Self {
         let (mantissa, exponent) = binary.round(PRECISION, MIN_EXPONENT);
-        if exponent > MAX_EXPONENT {
-            Self::Infinite
-        } else {
-            Self::Finite { mantissa, exponent }
-        }
+        if exponent > MAX_EXPONENT { Self::Infinite } else { Self::Finite { mantissa, exponent } }
     }
 }
 
@@ -220,22 +182,14 @@ fn significant_digits(decimal: Decimal<'_>) -> (impl Iterator<Item = u8> + Clone
     let all = decimal.integer.len() + decimal.fraction.len();
     let digits = decimal.integer.iter().chain(decimal.fraction).copied();
     let leading = digits.clone().take_while(|&digit| digit == b'0').count();
-    let trailing = digits
-        .clone()
-        .rev()
-        .take_while(|&digit| digit == b'0')
-        .count();
+    let trailing = digits.clone().rev().take_while(|&digit| digit == b'0').count();
     let len = all.saturating_sub(leading + trailing);
     let power = decimal.exponent - decimal.fraction.len() as i64 + trailing as i64;
     (digits.skip(leading).take(len), len, power)
 }
 
 /// `digits × 10^power` in binary, with at least 66 bits where it is not exact; `None` if far out of range.
-fn decimal_to_binary(
-    digits: impl Iterator<Item = u8> + Clone,
-    len: usize,
-    power: i64,
-) -> Option<Binary> {
+fn decimal_to_binary(digits: impl Iterator<Item = u8> + Clone, len: usize, power: i64) -> Option<Binary> {
     let magnitude = len as i64 + power;
     if !(-4960..=4940).contains(&magnitude) {
         return None;
@@ -246,11 +200,7 @@ fn decimal_to_binary(
     }
     let mut numerator = Natural::from_digits(digits);
     let mut denominator = Natural::new(1);
-    let fives = if power < 0 {
-        &mut denominator
-    } else {
-        &mut numerator
-    };
+    let fives = if power < 0 { &mut denominator } else { &mut numerator };
     fives.multiply_by_power_of_five(power.unsigned_abs() as u32);
     Some(divide(numerator, denominator, power))
 }
@@ -265,11 +215,7 @@ fn divide_by_power_of_five(value: u64, power: u32) -> Binary {
     let (quotient, rest) = (dividend / divisor, dividend % divisor);
     let (more, rest) = ((rest << 4) / divisor, (rest << 4) % divisor);
     let exponent = i64::from(divisor_zeros) - i64::from(value_zeros) - 63 - 4 - i64::from(power);
-    Binary {
-        bits: quotient << 4 | more,
-        exponent,
-        sticky: rest != 0,
-    }
+    Binary { bits: quotient << 4 | more, exponent, sticky: rest != 0 }
 }
 
 /// Bits of the quotient that long division finds.
@@ -294,11 +240,7 @@ fn divide(mut numerator: Natural, mut denominator: Natural, exponent: i64) -> Bi
         numerator.shift_left(1);
     }
     let exponent = exponent - shift - (QUOTIENT_BITS as i64 - 1);
-    Binary {
-        bits,
-        exponent,
-        sticky: !numerator.is_zero(),
-    }
+    Binary { bits, exponent, sticky: !numerator.is_zero() }
 }
 
 /// `mantissa × 2^-places` as an integer and a fraction in units of `1 / FRACTION_SCALE`, rounded once, ties to even.
@@ -310,19 +252,11 @@ fn split_at_point(mantissa: u64, places: u64) -> (u64, u64) {
     let value = u128::from(mantissa);
     let integer = value >> places;
     let scaled = (value - (integer << places)) * u128::from(FRACTION_SCALE);
-    let (fraction, rest, half) = (
-        scaled >> places,
-        scaled & ((1 << places) - 1),
-        1u128 << (places - 1),
-    );
+    let (fraction, rest, half) = (scaled >> places, scaled & ((1 << places) - 1), 1u128 << (places - 1));
     let up = rest > half || (rest == half && fraction & 1 == 1);
     let fraction = fraction as u64 + u64::from(up);
     // There is a fraction, so the integer has fewer than 64 bits and a carry cannot overflow it.
-    if fraction == FRACTION_SCALE {
-        (integer as u64 + 1, 0)
-    } else {
-        (integer as u64, fraction)
-    }
+    if fraction == FRACTION_SCALE { (integer as u64 + 1, 0) } else { (integer as u64, fraction) }
 }
 
 /// Appends the point and the fraction without the zeros at its end; nothing if it is zero.
@@ -335,11 +269,7 @@ fn write_fraction(fraction: u64, out: &mut Vec<u8>) {
     out.push(b'.');
     out.resize(out.len() + FRACTION_DIGITS - digits.len(), b'0');
     out.extend_from_slice(digits);
-    let zeros = digits
-        .iter()
-        .rev()
-        .take_while(|&&digit| digit == b'0')
-        .count();
+    let zeros = digits.iter().rev().take_while(|&&digit| digit == b'0').count();
     out.truncate(out.len() - zeros);
 }
 

@@ -47,9 +47,7 @@ impl Natural {
 
     /// The number of bits without leading zeros.
     pub(crate) fn width(&self) -> i64 {
-        self.limbs.last().map_or(0, |top| {
-            self.limbs.len() as i64 * 64 - i64::from(top.leading_zeros())
-        })
+        self.limbs.last().map_or(0, |top| self.limbs.len() as i64 * 64 - i64::from(top.leading_zeros()))
     }
 
     pub(crate) fn multiply_by_power_of_five(&mut self, power: u32) {
@@ -86,11 +84,7 @@ impl Natural {
         while !self.is_zero() {
             chunks.push(self.divide(TEN_19));
         }
-        out.extend_from_slice(
-            itoa::Buffer::new()
-                .format(chunks.pop().unwrap_or(0))
-                .as_bytes(),
-        );
+        out.extend_from_slice(itoa::Buffer::new().format(chunks.pop().unwrap_or(0)).as_bytes());
         for chunk in chunks.into_iter().rev() {
             let mut buffer = itoa::Buffer::new();
             let digits = buffer.format(chunk).as_bytes();
@@ -137,10 +131,7 @@ impl PartialOrd for Natural {
 
 impl Ord for Natural {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.limbs
-            .len()
-            .cmp(&other.limbs.len())
-            .then_with(|| self.limbs.iter().rev().cmp(other.limbs.iter().rev()))
+        self.limbs.len().cmp(&other.limbs.len()).then_with(|| self.limbs.iter().rev().cmp(other.limbs.iter().rev()))
     }
 }
 
@@ -164,10 +155,7 @@ mod tests {
             let mut natural = Natural::new(1);
             natural.multiply_by_power_of_five(power);
             natural.shift_left(power as usize);
-            assert_eq!(
-                decimal(&natural),
-                alloc::format!("1{}", "0".repeat(power as usize))
-            );
+            assert_eq!(decimal(&natural), alloc::format!("1{}", "0".repeat(power as usize)));
         }
         assert_eq!(decimal(&Natural::new(0)), "0");
     }

@@ -110,12 +110,7 @@ impl Parser {
     /// # Panics
     /// If `input` is shorter than in the call that answered `Incomplete`.
     #[inline]
-    pub fn parse(
-        &mut self,
-        input: &[u8],
-        limits: &Limits,
-        request: &mut Request,
-    ) -> Result<Parsed, ProtocolError> {
+    pub fn parse(&mut self, input: &[u8], limits: &Limits, request: &mut Request) -> Result<Parsed, ProtocolError> {
         request.clear();
         let result = match mem::take(&mut self.stage) {
             Stage::FirstLine { scanned } => match input.first() {
@@ -144,23 +139,16 @@ impl Parser {
     ) -> Result<Parsed, ProtocolError> {
         let (count, at) = match short_number(input) {
             Some((count, len)) => (count, len),
-            None => match number_line(input, scanned, limits.max_inline)
-                .ok_or(ProtocolError::TooBigMultibulkCount)?
-            {
+            None => match number_line(input, scanned, limits.max_inline).ok_or(ProtocolError::TooBigMultibulkCount)? {
                 Line::Partial { scanned } => {
                     self.stage = Stage::FirstLine { scanned };
-                    return Ok(Parsed::Incomplete {
-                        wanted: input.len() + 1,
-                    });
+                    return Ok(Parsed::Incomplete { wanted: input.len() + 1 });
                 }
                 Line::Whole { number: None, .. } => {
                     return Err(ProtocolError::InvalidMultibulkLength);
                 }
                 // A negative count is an empty request.
-                Line::Whole {
-                    number: Some(number),
-                    len,
-                } => (usize::try_from(number).unwrap_or(0), len),
+                Line::Whole { number: Some(number), len } => (usize::try_from(number).unwrap_or(0), len),
             },
         };
         if count > limits.max_multibulk {
@@ -172,13 +160,7 @@ impl Parser {
         if count == 0 {
             return Ok(Parsed::Empty { consumed: at });
         }
-        self.arguments(
-            input,
-            count,
-            Next::Header { at, scanned: 0 },
-            limits,
-            request,
-        )
+        self.arguments(input, count, Next::Header { at, scanned: 0 }, limits, request)
     }
 
     /// The arguments, of which `left` are missing and the first of these is at `next`.
@@ -198,9 +180,7 @@ impl Parser {
                     Header::Whole { len, header_len } => (at + header_len, len),
                     Header::Partial { scanned } => {
                         self.pause(left, Next::Header { at, scanned }, request);
-                        return Ok(Parsed::Incomplete {
-                            wanted: input.len() + 1,
-                        });
+                        return Ok(Parsed::Incomplete { wanted: input.len() + 1 });
                     }
                 },
             };
@@ -210,18 +190,12 @@ impl Parser {
                 self.pause(left, Next::Body { at: start, len }, request);
                 return Ok(Parsed::Incomplete { wanted: consumed });
             }
-            request.spans.push(Span {
-                start,
-                end: start + len,
-            });
+            request.spans.push(Span { start, end: start + len });
             left -= 1;
             if left == 0 {
                 return Ok(Parsed::Complete { consumed });
             }
-            next = Next::Header {
-                at: consumed,
-                scanned: 0,
-            };
+            next = Next::Header { at: consumed, scanned: 0 };
         }
     }
 
@@ -239,24 +213,16 @@ impl Parser {
         limits: &Limits,
         request: &mut Request,
     ) -> Result<Parsed, ProtocolError> {
-        match line_end(b'\n', input, scanned, limits.max_inline)
-            .ok_or(ProtocolError::TooBigInline)?
-        {
+        match line_end(b'\n', input, scanned, limits.max_inline).ok_or(ProtocolError::TooBigInline)? {
             LineEnd::Missing { scanned } => {
                 self.stage = Stage::FirstLine { scanned };
-                Ok(Parsed::Incomplete {
-                    wanted: input.len() + 1,
-                })
+                Ok(Parsed::Incomplete { wanted: input.len() + 1 })
             }
             LineEnd::At(at) => {
                 let line = &input[..at];
                 inline::split(line.strip_suffix(b"\r").unwrap_or(line), request)?;
                 let consumed = at + 1;
-                if request.is_empty() {
-                    Ok(Parsed::Empty { consumed })
-                } else {
-                    Ok(Parsed::Complete { consumed })
-                }
+                if request.is_empty() { Ok(Parsed::Empty { consumed }) } else { Ok(Parsed::Complete { consumed }) }
             }
         }
     }
@@ -305,16 +271,9 @@ fn bulk_header(line: &[u8], scanned: usize, limits: &Limits) -> Result<Header, P
 fn slow_bulk_header(line: &[u8], scanned: usize, limits: &Limits) -> Result<Header, ProtocolError> {
     match number_line(line, scanned, limits.max_inline).ok_or(ProtocolError::TooBigBulkCount)? {
         Line::Partial { scanned } => Ok(Header::Partial { scanned }),
-        Line::Whole { .. } if line[0] != b'$' => {
-            Err(ProtocolError::ExpectedDollar { got: line[0] })
-        }
-        Line::Whole {
-            number,
-            len: header_len,
-        } => {
-            let len = number
-                .and_then(|number| usize::try_from(number).ok())
-                .ok_or(ProtocolError::InvalidBulkLength)?;
+        Line::Whole { .. } if line[0] != b'$' => Err(ProtocolError::ExpectedDollar { got: line[0] }),
+        Line::Whole { number, len: header_len } => {
+            let len = number.and_then(|number| usize::try_from(number).ok()).ok_or(ProtocolError::InvalidBulkLength)?;
             check_bulk_len(len, limits)?;
             Ok(Header::Whole { len, header_len })
         }
@@ -340,15 +299,9 @@ fn short_number(line: &[u8]) -> Option<(usize, usize)> {
     match *line {
         [_, a @ b'0'..=b'9', b'\r', _, ..] => Some((digit(a), 4)),
         [_, a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', _, ..] => Some((digit(a) * 10 + digit(b), 5)),
-        [
-            _,
-            a @ b'1'..=b'9',
-            b @ b'0'..=b'9',
-            c @ b'0'..=b'9',
-            b'\r',
-            _,
-            ..,
-        ] => Some((digit(a) * 100 + digit(b) * 10 + digit(c), 6)),
+        [_, a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', _, ..] => {
+            Some((digit(a) * 100 + digit(b) * 10 + digit(c), 6))
+        }
         _ => None,
     }
 }
@@ -371,10 +324,7 @@ fn number_line(input: &[u8], scanned: usize, max_len: usize) -> Option<Line> {
         LineEnd::Missing { scanned } => Line::Partial { scanned },
         LineEnd::At(at) if input.len() < at + 2 => Line::Partial { scanned: at },
         // A line that begins with its end has no first byte to skip; its caller rejects it.
-        LineEnd::At(at) => Line::Whole {
-            number: input.get(1..at).and_then(parse_i64),
-            len: at + 2,
-        },
+        LineEnd::At(at) => Line::Whole { number: input.get(1..at).and_then(parse_i64), len: at + 2 },
     })
 }
 
@@ -393,9 +343,7 @@ fn line_end(end: u8, input: &[u8], scanned: usize, max_len: usize) -> Option<Lin
         Some(at) if window[at] == end => Some(LineEnd::At(at)),
         _ if input.len() > max_len => None,
         Some(nul) => Some(LineEnd::Missing { scanned: nul }),
-        None => Some(LineEnd::Missing {
-            scanned: window.len(),
-        }),
+        None => Some(LineEnd::Missing { scanned: window.len() }),
     }
 }
 

@@ -40,11 +40,7 @@ impl ProtocolError {
             Self::InvalidMultibulkLength => "ERR Protocol error: invalid multibulk length",
             Self::InvalidBulkLength => "ERR Protocol error: invalid bulk length",
             Self::ExpectedDollar { got } => {
-                let shown = if matches!(got, b'\r' | b'\n') {
-                    b' '
-                } else {
-                    got
-                };
+                let shown = if matches!(got, b'\r' | b'\n') { b' ' } else { got };
                 let mut text = b"ERR Protocol error: expected '$', got '".to_vec();
                 text.extend_from_slice(&[shown, b'\'']);
                 return Cow::Owned(text);
@@ -53,9 +49,7 @@ impl ProtocolError {
             Self::TooBigBulkCount => "ERR Protocol error: too big bulk count string",
             Self::TooBigInline => "ERR Protocol error: too big inline request",
             Self::UnbalancedQuotes => "ERR Protocol error: unbalanced quotes in request",
-            Self::UnauthenticatedMultibulkLength => {
-                "ERR Protocol error: unauthenticated multibulk length"
-            }
+            Self::UnauthenticatedMultibulkLength => "ERR Protocol error: unauthenticated multibulk length",
             Self::UnauthenticatedBulkLength => "ERR Protocol error: unauthenticated bulk length",
         };
         Cow::Borrowed(text.as_bytes())

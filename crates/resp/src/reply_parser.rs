@@ -79,11 +79,7 @@ pub struct ReplyLimits {
 
 impl Default for ReplyLimits {
     fn default() -> Self {
-        Self {
-            max_bulk_len: 512 << 20,
-            max_elements: 1 << 20,
-            max_depth: 32,
-        }
+        Self { max_bulk_len: 512 << 20, max_elements: 1 << 20, max_depth: 32 }
     }
 }
 
@@ -117,15 +113,8 @@ impl fmt::Display for ReplyError {
 impl core::error::Error for ReplyError {}
 
 /// Reads the reply at the front of `input` and says how many bytes it took; `None` if it is not whole yet.
-pub fn parse_reply(
-    input: &[u8],
-    limits: &ReplyLimits,
-) -> Result<Option<(Value, usize)>, ReplyError> {
-    let mut cursor = Cursor {
-        input,
-        at: 0,
-        limits,
-    };
+pub fn parse_reply(input: &[u8], limits: &ReplyLimits) -> Result<Option<(Value, usize)>, ReplyError> {
+    let mut cursor = Cursor { input, at: 0, limits };
     match cursor.value(0) {
         Ok(value) => Ok(Some((value, cursor.at))),
         Err(Stop::Incomplete) => Ok(None),
@@ -172,10 +161,7 @@ impl<'a> Cursor<'a> {
             (b'%', _) => Value::Map(self.pairs(line, depth)?),
             (b'|', _) => {
                 let attributes = self.pairs(line, depth)?;
-                Value::Attributed {
-                    attributes,
-                    value: Box::new(self.value(depth + 1)?),
-                }
+                Value::Attributed { attributes, value: Box::new(self.value(depth + 1)?) }
             }
             _ => one_line(marker, line).ok_or(ReplyError::MalformedLine)?,
         })
@@ -186,11 +172,7 @@ impl<'a> Cursor<'a> {
         let rest = &self.input[self.at..];
         let window = &rest[..rest.len().min(MAX_LINE + 1)];
         let Some(end) = memchr(b'\r', window) else {
-            return Err(if rest.len() > MAX_LINE {
-                ReplyError::MalformedLine.into()
-            } else {
-                Stop::Incomplete
-            });
+            return Err(if rest.len() > MAX_LINE { ReplyError::MalformedLine.into() } else { Stop::Incomplete });
         };
         self.line_end(self.at + end)?;
         Ok(&rest[..end])
@@ -215,10 +197,7 @@ impl<'a> Cursor<'a> {
             return Err(ReplyError::TooLong.into());
         }
         let start = self.at;
-        let bytes = self
-            .input
-            .get(start..start.saturating_add(len))
-            .ok_or(Stop::Incomplete)?;
+        let bytes = self.input.get(start..start.saturating_add(len)).ok_or(Stop::Incomplete)?;
         self.line_end(start + len)?;
         Ok(bytes)
     }
@@ -255,17 +234,12 @@ impl<'a> Cursor<'a> {
 }
 
 fn length(line: &[u8]) -> Result<usize, ReplyError> {
-    parse_i64(line)
-        .and_then(|length| usize::try_from(length).ok())
-        .ok_or(ReplyError::MalformedLine)
+    parse_i64(line).and_then(|length| usize::try_from(length).ok()).ok_or(ReplyError::MalformedLine)
 }
 
 fn verbatim(bytes: &[u8]) -> Result<Value, ReplyError> {
     match bytes {
-        [a, b, c, b':', text @ ..] => Ok(Value::Verbatim {
-            format: [*a, *b, *c],
-            text: text.to_vec(),
-        }),
+        [a, b, c, b':', text @ ..] => Ok(Value::Verbatim { format: [*a, *b, *c], text: text.to_vec() }),
         _ => Err(ReplyError::MalformedLine),
     }
 }

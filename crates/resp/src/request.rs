@@ -50,9 +50,7 @@ impl Request {
     #[inline]
     pub fn args<'a>(&'a self, input: &'a [u8]) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone {
         let bytes = self.bytes(input);
-        self.spans
-            .iter()
-            .map(move |span| &bytes[span.start..span.end])
+        self.spans.iter().map(move |span| &bytes[span.start..span.end])
     }
 
     #[inline]

@@ -220,16 +220,12 @@ impl Reply {
     pub fn end(&mut self, deferred: Deferred, n: usize) {
         let (marker, count) = deferred.kind.header(self.protocol, n);
         let body = deferred.at + DEFERRED_HEADER;
-        assert!(
-            self.buf.len() >= body,
-            "the buffer was taken or truncated under a deferred header"
-        );
+        assert!(self.buf.len() >= body, "the buffer was taken or truncated under a deferred header");
         let mut header = Vec::with_capacity(24);
         put_header(marker, count, &mut header);
         let old_len = self.buf.len();
         self.buf.resize(old_len + header.len() - DEFERRED_HEADER, 0);
-        self.buf
-            .copy_within(body..old_len, deferred.at + header.len());
+        self.buf.copy_within(body..old_len, deferred.at + header.len());
         self.buf[deferred.at..deferred.at + header.len()].copy_from_slice(&header);
     }
 
@@ -289,10 +285,7 @@ impl Reply {
     /// # Panics
     /// If the pieces exceed the length announced: the client would take the rest for another reply.
     pub fn bulk_append(&mut self, bulk: &mut OpenBulk, piece: &[u8]) {
-        assert!(
-            piece.len() <= bulk.left,
-            "a bulk string longer than announced"
-        );
+        assert!(piece.len() <= bulk.left, "a bulk string longer than announced");
         bulk.left -= piece.len();
         self.buf.extend_from_slice(piece);
     }
@@ -314,13 +307,7 @@ impl Reply {
         if memchr2(b'\r', b'\n', text).is_none() {
             self.buf.extend_from_slice(text);
         } else {
-            self.buf.extend(text.iter().map(|&byte| {
-                if matches!(byte, b'\r' | b'\n') {
-                    b' '
-                } else {
-                    byte
-                }
-            }));
+            self.buf.extend(text.iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));
         }
         self.buf.extend_from_slice(b"\r\n");
     }
@@ -345,8 +332,7 @@ impl Aggregate {
     fn header(self, protocol: Protocol, n: usize) -> (u8, usize) {
         match (protocol, self) {
             (Protocol::Resp2, Self::Map) => (b'*', 2 * n),
-            (Protocol::Resp2, Self::Array | Self::Set | Self::Push)
-            | (Protocol::Resp3, Self::Array) => (b'*', n),
+            (Protocol::Resp2, Self::Array | Self::Set | Self::Push) | (Protocol::Resp3, Self::Array) => (b'*', n),
             (Protocol::Resp3, Self::Map) => (b'%', n),
             (Protocol::Resp3, Self::Set) => (b'~', n),
             (Protocol::Resp3, Self::Push) => (b'>', n),

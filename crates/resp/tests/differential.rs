@@ -34,9 +34,7 @@ fn arb_item() -> impl Strategy<Value = Item> {
         (0i64..200).prop_map(Item::Integer),
         prop::collection::vec(any::<u8>(), 0..150).prop_map(Item::Bulk),
         Just(Item::Null),
-        any::<f64>()
-            .prop_filter("NaN is not equal to itself", |value| !value.is_nan())
-            .prop_map(Item::Double),
+        any::<f64>().prop_filter("NaN is not equal to itself", |value| !value.is_nan()).prop_map(Item::Double),
         any::<bool>().prop_map(Item::Boolean),
         "[a-z ]{0,12}".prop_map(Item::Verbatim),
         "-?[1-9][0-9]{0,40}".prop_map(Item::BigNumber),
@@ -45,8 +43,7 @@ fn arb_item() -> impl Strategy<Value = Item> {
         let kind = prop_oneof![Just(Aggregate::Array), Just(Aggregate::Map)];
         let items = prop::collection::vec(inner, 0..14);
         prop_oneof![
-            (kind.clone(), items.clone())
-                .prop_map(|(kind, items)| Item::Aggregate(kind, whole_pairs(kind, items))),
+            (kind.clone(), items.clone()).prop_map(|(kind, items)| Item::Aggregate(kind, whole_pairs(kind, items))),
             (kind, items).prop_map(|(kind, items)| Item::Deferred(kind, whole_pairs(kind, items))),
         ]
     })
@@ -58,17 +55,11 @@ fn whole_pairs(kind: Aggregate, items: Vec<Item>) -> Vec<Item> {
         return items;
     }
     let keys = (0..).map(Item::Integer);
-    keys.zip(items)
-        .flat_map(|(key, value)| [key, value])
-        .collect()
+    keys.zip(items).flat_map(|(key, value)| [key, value]).collect()
 }
 
 fn count(kind: Aggregate, items: &[Item]) -> usize {
-    if kind == Aggregate::Map {
-        items.len() / 2
-    } else {
-        items.len()
-    }
+    if kind == Aggregate::Map { items.len() / 2 } else { items.len() }
 }
 
 fn write(item: &Item, reply: &mut Reply) {
@@ -110,69 +101,35 @@ fn frame2(item: &Item) -> Frame2 {
         Item::Null => Frame2::Null,
         Item::Double(value) => Frame2::BulkString(double(*value)),
         Item::Boolean(value) => Frame2::Integer(i64::from(*value)),
-        Item::Verbatim(text) | Item::BigNumber(text) => {
-            Frame2::BulkString(text.clone().into_bytes())
-        }
-        Item::Aggregate(_, items) | Item::Deferred(_, items) => {
-            Frame2::Array(items.iter().map(frame2).collect())
-        }
+        Item::Verbatim(text) | Item::BigNumber(text) => Frame2::BulkString(text.clone().into_bytes()),
+        Item::Aggregate(_, items) | Item::Deferred(_, items) => Frame2::Array(items.iter().map(frame2).collect()),
     }
 }
 
 fn frame3(item: &Item) -> Frame3 {
     let attributes = None;
     match item {
-        Item::Ok => Frame3::SimpleString {
-            data: b"OK".to_vec(),
-            attributes,
-        },
-        Item::Simple(text) => Frame3::SimpleString {
-            data: text.clone().into_bytes(),
-            attributes,
-        },
-        Item::Error(text) => Frame3::SimpleError {
-            data: text.clone(),
-            attributes,
-        },
-        Item::Integer(value) => Frame3::Number {
-            data: *value,
-            attributes,
-        },
-        Item::Bulk(bytes) => Frame3::BlobString {
-            data: bytes.clone(),
-            attributes,
-        },
+        Item::Ok => Frame3::SimpleString { data: b"OK".to_vec(), attributes },
+        Item::Simple(text) => Frame3::SimpleString { data: text.clone().into_bytes(), attributes },
+        Item::Error(text) => Frame3::SimpleError { data: text.clone(), attributes },
+        Item::Integer(value) => Frame3::Number { data: *value, attributes },
+        Item::Bulk(bytes) => Frame3::BlobString { data: bytes.clone(), attributes },
         Item::Null => Frame3::Null,
-        Item::Double(value) => Frame3::Double {
-            data: *value,
-            attributes,
-        },
-        Item::Boolean(value) => Frame3::Boolean {
-            data: *value,
-            attributes,
-        },
+        Item::Double(value) => Frame3::Double { data: *value, attributes },
+        Item::Boolean(value) => Frame3::Boolean { data: *value, attributes },
         Item::Verbatim(text) => Frame3::VerbatimString {
             data: text.clone().into_bytes(),
             format: resp3::types::VerbatimStringFormat::Text,
             attributes,
         },
-        Item::BigNumber(digits) => Frame3::BigNumber {
-            data: digits.clone().into_bytes(),
-            attributes,
-        },
+        Item::BigNumber(digits) => Frame3::BigNumber { data: digits.clone().into_bytes(), attributes },
         Item::Aggregate(Aggregate::Map, items) | Item::Deferred(Aggregate::Map, items) => {
-            let pairs = items
-                .chunks(2)
-                .map(|pair| (frame3(&pair[0]), frame3(&pair[1])));
-            Frame3::Map {
-                data: pairs.collect(),
-                attributes,
-            }
+            let pairs = items.chunks(2).map(|pair| (frame3(&pair[0]), frame3(&pair[1])));
+            Frame3::Map { data: pairs.collect(), attributes }
         }
-        Item::Aggregate(_, items) | Item::Deferred(_, items) => Frame3::Array {
-            data: items.iter().map(frame3).collect(),
-            attributes,
-        },
+        Item::Aggregate(_, items) | Item::Deferred(_, items) => {
+            Frame3::Array { data: items.iter().map(frame3).collect(), attributes }
+        }
     }
 }
 

@@ -31,11 +31,7 @@ impl Client {
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
         let input = BufReader::with_capacity(64 * 1024, stream.try_clone()?);
-        Ok(Self {
-            unsent: Vec::new(),
-            stream,
-            input,
-        })
+        Ok(Self { unsent: Vec::new(), stream, input })
     }
 
     /// Sends one command and waits for its reply.
@@ -84,9 +80,7 @@ fn encode(out: &mut Vec<u8>, args: &[&[u8]]) {
 fn read_reply(input: &mut impl BufRead) -> io::Result<Reply> {
     let mut line = Vec::new();
     input.read_until(b'\n', &mut line)?;
-    let line = line
-        .strip_suffix(b"\r\n")
-        .ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+    let line = line.strip_suffix(b"\r\n").ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
     let line = std::str::from_utf8(line).map_err(io::Error::other)?;
     let bad = || io::Error::other(format!("a reply begins with '{line}'"));
     let (sign, rest) = line.split_at_checked(1).ok_or_else(bad)?;
@@ -96,11 +90,7 @@ fn read_reply(input: &mut impl BufRead) -> io::Result<Reply> {
         ":" => Ok(Reply::Integer(rest.parse().map_err(|_| bad())?)),
         "$" if rest == "-1" => Ok(Reply::Nil),
         "$" => {
-            let length = rest
-                .parse()
-                .ok()
-                .filter(|length| *length <= MAX_BULK)
-                .ok_or_else(bad)?;
+            let length = rest.parse().ok().filter(|length| *length <= MAX_BULK).ok_or_else(bad)?;
             let mut bulk = vec![0; length + 2];
             input.read_exact(&mut bulk)?;
             bulk.truncate(length);
@@ -135,15 +125,7 @@ mod tests {
 
     #[test]
     fn garbage_and_a_closed_connection_are_errors() {
-        for mut input in [
-            &b""[..],
-            b"+O",
-            b"?x\r\n",
-            b"\r\n",
-            b":x\r\n",
-            b"$-2\r\n",
-            b"$9\r\nab\r\n",
-        ] {
+        for mut input in [&b""[..], b"+O", b"?x\r\n", b"\r\n", b":x\r\n", b"$-2\r\n", b"$9\r\nab\r\n"] {
             assert!(read_reply(&mut input).is_err());
         }
     }

@@ -21,29 +21,17 @@ const TARGET_HOT: f64 = 2.0;
 pub fn measure(bench: &Bench) -> Outcome<Section> {
     let keys = bench.request.keys;
     let time = Duration::from_secs(bench.request.seconds);
-    let haypile = Instance::start(
-        bench,
-        Product::Haypile,
-        &["--maxmemory", &MAXMEMORY.to_string()],
-    )?;
+    let haypile = Instance::start(bench, Product::Haypile, &["--maxmemory", &MAXMEMORY.to_string()])?;
     let mut section = Section::new(
         "Haypile alone, with less memory than data. The operating system caches files besides, as it would in \
          production. Every value read is checked.",
         &["what", "measured", "target"],
     );
     let payload = keys * (data::KEY_BYTES + data::VALUE_BYTES) as u64;
-    section.row(vec![
-        "data / maxmemory".into(),
-        format!("{} / {}", mib(payload), mib(MAXMEMORY)),
-        "-".into(),
-    ]);
+    section.row(vec!["data / maxmemory".into(), format!("{} / {}", mib(payload), mib(MAXMEMORY)), "-".into()]);
 
     let took = load::fill(haypile.port, keys)?;
-    section.row(vec![
-        "load, in order of keys".into(),
-        rate(keys, took),
-        "-".into(),
-    ]);
+    section.row(vec!["load, in order of keys".into(), rate(keys, took), "-".into()]);
     haypile.wait_until_quiet()?;
     rss_row(&mut section, "after the load", &haypile)?;
 
@@ -53,15 +41,8 @@ pub fn measure(bench: &Bench) -> Outcome<Section> {
         rate(reads.operations, reads.time),
         "-".into(),
     ]);
-    let (p50, p99) = (
-        millis(reads.latency.percentile(50.0)),
-        millis(reads.latency.percentile(99.0)),
-    );
-    section.row(vec![
-        "their p50 / p99".into(),
-        format!("{p50} / {p99}"),
-        "-".into(),
-    ]);
+    let (p50, p99) = (millis(reads.latency.percentile(50.0)), millis(reads.latency.percentile(99.0)));
+    section.row(vec!["their p50 / p99".into(), format!("{p50} / {p99}"), "-".into()]);
     rss_row(&mut section, "after the reads", &haypile)?;
 
     hot_beside_cold(bench, &haypile, &mut section)?;
@@ -70,16 +51,8 @@ pub fn measure(bench: &Bench) -> Outcome<Section> {
 
 fn rss_row(section: &mut Section, when: &str, haypile: &Instance) -> Outcome {
     let now = haypile.memory()?.now;
-    let measured = format!(
-        "{} = {:.2} x maxmemory",
-        mib(now),
-        now as f64 / MAXMEMORY as f64
-    );
-    section.row(vec![
-        format!("resident memory {when}"),
-        measured,
-        format!("<= {TARGET_RSS:.2} x maxmemory"),
-    ]);
+    let measured = format!("{} = {:.2} x maxmemory", mib(now), now as f64 / MAXMEMORY as f64);
+    section.row(vec![format!("resident memory {when}"), measured, format!("<= {TARGET_RSS:.2} x maxmemory")]);
     Ok(())
 }
 
@@ -96,40 +69,15 @@ fn hot_beside_cold(bench: &Bench, haypile: &Instance, section: &mut Section) -> 
         alone.push(hot()?);
         beside.push(with_cold_readers(haypile.port, bench.request.keys, hot)?);
     }
-    let ratios = Spread::of(
-        alone
-            .iter()
-            .zip(&beside)
-            .map(|(alone, beside)| beside / alone),
-    );
+    let ratios = Spread::of(alone.iter().zip(&beside).map(|(alone, beside)| beside / alone));
     let in_millis = |name: &str| vec![format!("p99 of hot GET {name}, ms")];
-    section.row(
-        [
-            in_millis("alone"),
-            vec![cell(Spread::of(alone)), "-".into()],
-        ]
-        .concat(),
-    );
-    section.row(
-        [
-            in_millis("beside cold readers"),
-            vec![cell(Spread::of(beside)), "-".into()],
-        ]
-        .concat(),
-    );
-    section.row(vec![
-        "their ratio".into(),
-        cell(ratios),
-        format!("<= {TARGET_HOT:.2}"),
-    ]);
+    section.row([in_millis("alone"), vec![cell(Spread::of(alone)), "-".into()]].concat());
+    section.row([in_millis("beside cold readers"), vec![cell(Spread::of(beside)), "-".into()]].concat());
+    section.row(vec!["their ratio".into(), cell(ratios), format!("<= {TARGET_HOT:.2}")]);
     Ok(())
 }
 
-fn with_cold_readers<T: Send>(
-    port: u16,
-    keys: u64,
-    measure: impl Fn() -> Outcome<T>,
-) -> Outcome<T> {
+fn with_cold_readers<T: Send>(port: u16, keys: u64, measure: impl Fn() -> Outcome<T>) -> Outcome<T> {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let readers = scope.spawn(|| load::read_until(port, COLD_CLIENTS, keys, &stop));

@@ -35,15 +35,7 @@ pub fn measure(bench: &Bench) -> Outcome<Section> {
     let mut section = Section::new(
         "Each cell is the median (least..greatest) over pairs of the ratio Haypile / Redis. Rate: more is better; CPU \
          of the server per request, p50 and p99: less is better. P is the number of requests in flight per client.",
-        &[
-            "workload",
-            "P",
-            "rate",
-            "CPU per request",
-            "p50",
-            "p99",
-            "rate of Haypile",
-        ],
+        &["workload", "P", "rate", "CPU per request", "p50", "p99", "rate of Haypile"],
     );
     for workload in WORKLOADS {
         for &depth in depths {
@@ -69,8 +61,7 @@ fn pairs(bench: &Bench, workload: &str, depth: u32) -> Outcome<Vec<(Sample, Samp
     let redis = Instance::start(bench, Product::Redis, &[])?;
     load::fill(haypile.port, KEYS)?;
     load::fill(redis.port, KEYS)?;
-    let calibrate =
-        |instance: &Instance| Ok(run(instance.port, workload, depth, CALIBRATION_REQUESTS)?.rate);
+    let calibrate = |instance: &Instance| Ok(run(instance.port, workload, depth, CALIBRATION_REQUESTS)?.rate);
     let requests = match bench.request.requests {
         Some(requests) => requests,
         None => requests_for(calibrate(&haypile)?, calibrate(&redis)?),
@@ -78,9 +69,7 @@ fn pairs(bench: &Bench, workload: &str, depth: u32) -> Outcome<Vec<(Sample, Samp
     haypile.wait_until_quiet()?;
     redis.wait_until_quiet()?;
     let one = |instance| sample(instance, workload, depth, requests);
-    (0..bench.request.pairs)
-        .map(|_| Ok((one(&haypile)?, one(&redis)?)))
-        .collect()
+    (0..bench.request.pairs).map(|_| Ok((one(&haypile)?, one(&redis)?))).collect()
 }
 
 /// As many requests as take the aimed time on a server between the two.
@@ -93,12 +82,7 @@ fn sample(instance: &Instance, workload: &str, depth: u32, requests: u64) -> Out
     let line = run(instance.port, workload, depth, requests)?;
     instance.wait_until_quiet()?;
     let cpu: Duration = instance.cpu()? - before;
-    Ok(Sample {
-        rate: line.rate,
-        cpu: cpu.as_secs_f64() / requests as f64,
-        p50: line.p50,
-        p99: line.p99,
-    })
+    Ok(Sample { rate: line.rate, cpu: cpu.as_secs_f64() / requests as f64, p50: line.p50, p99: line.p99 })
 }
 
 fn run(port: u16, workload: &str, depth: u32, requests: u64) -> Outcome<Line> {
@@ -121,14 +105,8 @@ struct Line {
 
 /// Reads the output of a single test: a line of column names and a line of values, all quoted.
 fn parse(csv: &str) -> Outcome<Line> {
-    let mut lines = csv
-        .lines()
-        .map(str::trim)
-        .filter(|line| line.starts_with('"'));
-    let (names, values) = lines
-        .next()
-        .zip(lines.next())
-        .context("looking for two lines")?;
+    let mut lines = csv.lines().map(str::trim).filter(|line| line.starts_with('"'));
+    let (names, values) = lines.next().zip(lines.next()).context("looking for two lines")?;
     if lines.next().is_some() {
         return Err(Failure::new("more than one test"));
     }
@@ -138,11 +116,7 @@ fn parse(csv: &str) -> Outcome<Line> {
         let value = at.and_then(|at| values.get(at)?.parse::<f64>().ok());
         value.context(format_args!("looking for column {name}"))
     };
-    Ok(Line {
-        rate: column("rps")?,
-        p50: column("p50_latency_ms")?,
-        p99: column("p99_latency_ms")?,
-    })
+    Ok(Line { rate: column("rps")?, p50: column("p50_latency_ms")?, p99: column("p99_latency_ms")? })
 }
 
 fn cells(line: &str) -> Vec<&str> {
@@ -161,14 +135,7 @@ mod tests {
         let csv = format!(
             "{NAMES}\n\"MSET (10 keys)\",\"92165.90\",\"7.212\",\"1.224\",\"7.535\",\"10.2\",\"13.327\",\"13.5\"\n"
         );
-        assert_eq!(
-            parse(&csv).unwrap(),
-            Line {
-                rate: 92165.90,
-                p50: 7.535,
-                p99: 13.327
-            }
-        );
+        assert_eq!(parse(&csv).unwrap(), Line { rate: 92165.90, p50: 7.535, p99: 13.327 });
     }
 
     #[test]

@@ -49,33 +49,20 @@ impl Instance {
     /// Starts a server with an empty folder and waits until it answers. `extra` are further arguments.
     pub fn start(bench: &Bench, product: Product, extra: &[&str]) -> Outcome<Self> {
         let port = free_port()?;
-        let folder = bench
-            .scratch
-            .folder
-            .join(format!("{}-{port}", product.name()));
+        let folder = bench.scratch.folder.join(format!("{}-{port}", product.name()));
         fs::create_dir_all(&folder).context(format_args!("creating {}", folder.display()))?;
         let (program, mut args) = command_line(bench, product, port, &folder)?;
         args.extend(extra.iter().map(|&arg| arg.to_owned()));
         let child = spawn(&program, &args, &folder)?;
-        let mut instance = Self {
-            port,
-            program,
-            args,
-            folder,
-            child,
-        };
+        let mut instance = Self { port, program, args, folder, child };
         instance.wait_until_ready()?;
         Ok(instance)
     }
 
     /// Ends the process as a power cut of the process would: without warning.
     pub fn kill(&mut self) -> Outcome {
-        self.child
-            .kill()
-            .context(format_args!("killing {}", self.program.display()))?;
-        self.child
-            .wait()
-            .context(format_args!("waiting for {}", self.program.display()))?;
+        self.child.kill().context(format_args!("killing {}", self.program.display()))?;
+        self.child.wait().context(format_args!("waiting for {}", self.program.display()))?;
         Ok(())
     }
 
@@ -121,30 +108,19 @@ impl Instance {
             if answers(self.port) {
                 return Ok(());
             }
-            if let Some(status) = self
-                .child
-                .try_wait()
-                .context("asking for the server's state")?
-            {
+            if let Some(status) = self.child.try_wait().context("asking for the server's state")? {
                 return Err(self.failure(&format!("ended early ({status})")));
             }
             std::thread::sleep(READY_POLL);
         }
-        Err(self.failure(&format!(
-            "did not answer within {} s",
-            READY_WITHIN.as_secs()
-        )))
+        Err(self.failure(&format!("did not answer within {} s", READY_WITHIN.as_secs())))
     }
 
     fn failure(&self, what: &str) -> Failure {
         let log = fs::read_to_string(self.folder.join(LOG)).unwrap_or_default();
         let mut last: Vec<&str> = log.lines().rev().take(20).collect();
         last.reverse();
-        Failure::new(format!(
-            "{} {what}; its last lines:\n{}",
-            self.program.display(),
-            last.join("\n")
-        ))
+        Failure::new(format!("{} {what}; its last lines:\n{}", self.program.display(), last.join("\n")))
     }
 }
 
@@ -159,42 +135,17 @@ impl Drop for Instance {
 
 const LOG: &str = "server.log";
 
-fn command_line(
-    bench: &Bench,
-    product: Product,
-    port: u16,
-    folder: &Path,
-) -> Outcome<(PathBuf, Vec<String>)> {
+fn command_line(bench: &Bench, product: Product, port: u16, folder: &Path) -> Outcome<(PathBuf, Vec<String>)> {
     let port = port.to_string();
     let data = folder.to_string_lossy();
     let (program, args) = match product {
         Product::Haypile => {
-            let args = [
-                "serve",
-                "--bind",
-                "127.0.0.1",
-                "--port",
-                &port,
-                "--dir",
-                &data,
-            ];
-            (
-                bench.haypile.clone(),
-                [&args[..], &["--appendfsync", "everysec"]].concat(),
-            )
+            let args = ["serve", "--bind", "127.0.0.1", "--port", &port, "--dir", &data];
+            (bench.haypile.clone(), [&args[..], &["--appendfsync", "everysec"]].concat())
         }
         Product::Redis => {
             let program = find_program("redis-server").context("looking for redis-server")?;
-            let args = [
-                "--bind",
-                "127.0.0.1",
-                "--port",
-                &port,
-                "--dir",
-                &data,
-                "--save",
-                "",
-            ];
+            let args = ["--bind", "127.0.0.1", "--port", &port, "--dir", &data, "--save", ""];
             let log = ["--appendonly", "yes", "--appendfsync", "everysec"];
             // Rewrites of its log run in a child whose cost we do not count, so they are spared altogether.
             let no_rewrite = ["--auto-aof-rewrite-percentage", "0"];
@@ -205,11 +156,7 @@ fn command_line(
 }
 
 fn spawn(program: &Path, args: &[String], folder: &Path) -> Outcome<Child> {
-    let log = fs::File::options()
-        .create(true)
-        .append(true)
-        .open(folder.join(LOG))
-        .context("creating the log")?;
+    let log = fs::File::options().create(true).append(true).open(folder.join(LOG)).context("creating the log")?;
     let errors = log.try_clone().context("creating the log")?;
     Command::new(program)
         .args(args)
@@ -225,17 +172,11 @@ fn answers(port: u16) -> bool {
     let Ok(mut client) = Client::connect(port) else {
         return false;
     };
-    client
-        .call(&[b"PING"])
-        .is_ok_and(|reply| reply == Reply::Simple("PONG".to_owned()))
+    client.call(&[b"PING"]).is_ok_and(|reply| reply == Reply::Simple("PONG".to_owned()))
 }
 
 /// A port that was free a moment ago.
 fn free_port() -> Outcome<u16> {
-    let listener =
-        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
-    Ok(listener
-        .local_addr()
-        .context("looking for a free port")?
-        .port())
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
+    Ok(listener.local_addr().context("looking for a free port")?.port())
 }

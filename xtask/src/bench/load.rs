@@ -118,11 +118,9 @@ pub fn ingest(port: u16, ingest: &Ingest) -> Outcome<Ingested> {
     });
     let enough = || match ingest.until {
         Until::Time(time) => begun.elapsed() >= time,
-        Until::Operations(_) => batches_left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                left.checked_sub(1)
-            })
-            .is_err(),
+        Until::Operations(_) => {
+            batches_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err()
+        }
     };
     let clients = each_client(ingest.clients, |number| {
         let mut client = Client::connect(port)?;
@@ -130,9 +128,7 @@ pub fn ingest(port: u16, ingest: &Ingest) -> Outcome<Ingested> {
         let mut latency = Histogram::new();
         let mut batch = Vec::new();
         while !enough() {
-            batch = (0..ingest.depth)
-                .map(|_| random.below(ingest.keys))
-                .collect();
+            batch = (0..ingest.depth).map(|_| random.below(ingest.keys)).collect();
             latency.record(write_batch(&mut client, &batch)?);
             pauses.completed(begun.elapsed());
         }
@@ -163,9 +159,7 @@ fn write_batch(client: &mut Client, batch: &[u64]) -> io::Result<Duration> {
 pub fn verify(port: u16, keys: &[u64]) -> Outcome {
     let mut client = Client::connect(port).context("connecting to verify")?;
     for index in keys {
-        let reply = client
-            .call(&[b"GET", key(*index).as_bytes()])
-            .context("reading to verify")?;
+        let reply = client.call(&[b"GET", key(*index).as_bytes()]).context("reading to verify")?;
         check(*index, &reply).context("verifying")?;
     }
     Ok(())
@@ -174,14 +168,8 @@ pub fn verify(port: u16, keys: &[u64]) -> Outcome {
 fn check(index: u64, reply: &Reply) -> io::Result<()> {
     match reply {
         Reply::Bulk(bytes) if bytes[..] == value(index) => Ok(()),
-        Reply::Bulk(_) => Err(io::Error::other(format!(
-            "{} holds another value than was written",
-            key(index)
-        ))),
-        other => Err(io::Error::other(format!(
-            "GET {} answered {other:?}",
-            key(index)
-        ))),
+        Reply::Bulk(_) => Err(io::Error::other(format!("{} holds another value than was written", key(index)))),
+        other => Err(io::Error::other(format!("GET {} answered {other:?}", key(index)))),
     }
 }
 
@@ -197,8 +185,7 @@ impl Pauses {
     fn completed(&self, at: Duration) {
         let now = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX);
         let before = self.last.fetch_max(now, Ordering::Relaxed);
-        self.longest
-            .fetch_max(now.saturating_sub(before), Ordering::Relaxed);
+        self.longest.fetch_max(now.saturating_sub(before), Ordering::Relaxed);
     }
 }
 
@@ -212,38 +199,20 @@ fn measured(histograms: Vec<Histogram>, time: Duration, per_record: u64) -> Meas
     for histogram in &histograms {
         latency.merge(histogram);
     }
-    Measured {
-        operations: latency.total() * per_record,
-        time,
-        latency,
-    }
+    Measured { operations: latency.total() * per_record, time, latency }
 }
 
 /// Runs a function per client, each on a thread; the first error wins.
-fn each_client<T: Send>(
-    clients: u64,
-    client: impl Fn(u64) -> io::Result<T> + Sync,
-) -> io::Result<Vec<T>> {
+fn each_client<T: Send>(clients: u64, client: impl Fn(u64) -> io::Result<T> + Sync) -> io::Result<Vec<T>> {
     let client = &client;
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..clients)
-            .map(|number| scope.spawn(move || client(number)))
-            .collect();
-        threads
-            .into_iter()
-            .map(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|_| Err(io::Error::other("panicked")))
-            })
-            .collect()
+        let threads: Vec<_> = (0..clients).map(|number| scope.spawn(move || client(number))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(io::Error::other("panicked")))).collect()
     })
 }
 
 pub fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, Outcome<T>>) -> Outcome<T> {
-    thread
-        .join()
-        .unwrap_or_else(|_| Err(Failure::new("a load panicked")))
+    thread.join().unwrap_or_else(|_| Err(Failure::new("a load panicked")))
 }
 
 #[cfg(test)]
@@ -270,13 +239,7 @@ mod tests {
     fn the_first_failing_client_fails_the_load() {
         let ok = each_client(3, Ok).unwrap();
         assert_eq!(ok, [0, 1, 2]);
-        let failed = each_client(3, |number| {
-            if number == 1 {
-                Err(io::Error::other("x"))
-            } else {
-                Ok(())
-            }
-        });
+        let failed = each_client(3, |number| if number == 1 { Err(io::Error::other("x")) } else { Ok(()) });
         assert!(failed.is_err());
     }
 }

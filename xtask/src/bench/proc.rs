@@ -44,17 +44,12 @@ fn cpu_of(stat: &str) -> Option<Duration> {
 }
 
 fn memory_of(status: &str) -> Option<Memory> {
-    Some(Memory {
-        now: field(status, "VmRSS")? * 1024,
-        peak: field(status, "VmHWM")? * 1024,
-    })
+    Some(Memory { now: field(status, "VmRSS")? * 1024, peak: field(status, "VmHWM")? * 1024 })
 }
 
 /// The number in a line `name: 123` or `name: 123 kB`.
 fn field(text: &str, name: &str) -> Option<u64> {
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
@@ -73,13 +68,7 @@ mod tests {
     #[test]
     fn memory_and_io_are_read_by_name() {
         let status = "Name:\tx\nVmPeak:\t  900 kB\nVmHWM:\t     300 kB\nVmRSS:\t     200 kB\n";
-        assert_eq!(
-            memory_of(status),
-            Some(Memory {
-                now: 200 * 1024,
-                peak: 300 * 1024
-            })
-        );
+        assert_eq!(memory_of(status), Some(Memory { now: 200 * 1024, peak: 300 * 1024 }));
         assert_eq!(memory_of("VmRSS: 1 kB\n"), None);
         let io = "rchar: 1\nread_bytes: 2\nwrite_bytes: 4096\ncancelled_write_bytes: 3\n";
         assert_eq!(field(io, "write_bytes"), Some(4096));

@@ -27,29 +27,16 @@ pub fn measure(bench: &Bench) -> Outcome<Section> {
         ours.push(round(bench, Product::Haypile)?);
         theirs.push(round(bench, Product::Redis)?);
     }
-    section.row(vec![
-        "haypile".into(),
-        cell(Spread::of(ours)),
-        format!("< {TARGET_SECONDS:.2}"),
-    ]);
+    section.row(vec!["haypile".into(), cell(Spread::of(ours)), format!("< {TARGET_SECONDS:.2}")]);
     section.row(vec!["redis".into(), cell(Spread::of(theirs)), "-".into()]);
     Ok(section)
 }
 
 fn round(bench: &Bench, product: Product) -> Outcome<f64> {
     let mut instance = Instance::start(bench, product, &[])?;
-    let operations =
-        (bench.request.mib << 20).div_ceil((data::KEY_BYTES + data::VALUE_BYTES) as u64);
+    let operations = (bench.request.mib << 20).div_ceil((data::KEY_BYTES + data::VALUE_BYTES) as u64);
     let until = Until::Operations(operations);
-    let ingested = load::ingest(
-        instance.port,
-        &Ingest {
-            clients: CLIENTS,
-            depth: DEPTH,
-            keys: KEYS,
-            until,
-        },
-    )?;
+    let ingested = load::ingest(instance.port, &Ingest { clients: CLIENTS, depth: DEPTH, keys: KEYS, until })?;
     instance.kill()?;
     let took = instance.restart()?;
     load::verify(instance.port, &ingested.last)?;

@@ -14,18 +14,12 @@ pub struct Spread {
 impl Spread {
     /// `None` when there are none that are numbers (a ratio to zero is not).
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let mut values: Vec<f64> = values
-            .into_iter()
-            .filter(|value| value.is_finite())
-            .collect();
+        let mut values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
         values.sort_by(f64::total_cmp);
         let (min, max) = (*values.first()?, *values.last()?);
         let half = values.len() / 2;
-        let median = if values.len().is_multiple_of(2) {
-            f64::midpoint(values[half - 1], values[half])
-        } else {
-            values[half]
-        };
+        let median =
+            if values.len().is_multiple_of(2) { f64::midpoint(values[half - 1], values[half]) } else { values[half] };
         Some(Self { min, median, max })
     }
 }
@@ -38,11 +32,7 @@ impl Display for Spread {
 
 /// The ratios `ours / theirs` of one property over pairs of measurements, as a cell of a table.
 pub fn ratio<S>(pairs: &[(S, S)], property: impl Fn(&S) -> f64) -> String {
-    cell(Spread::of(
-        pairs
-            .iter()
-            .map(|(ours, theirs)| property(ours) / property(theirs)),
-    ))
+    cell(Spread::of(pairs.iter().map(|(ours, theirs)| property(ours) / property(theirs))))
 }
 
 pub fn cell(spread: Option<Spread>) -> String {
@@ -68,30 +58,16 @@ mod tests {
 
     #[test]
     fn the_median_is_the_middle_or_between_the_middles() {
-        let odd = Spread {
-            min: 1.0,
-            median: 2.0,
-            max: 9.0,
-        };
+        let odd = Spread { min: 1.0, median: 2.0, max: 9.0 };
         assert_eq!(Spread::of([9.0, 1.0, 2.0]), Some(odd));
-        assert_eq!(
-            Spread::of([4.0, 1.0, 2.0, 3.0]),
-            Some(Spread {
-                min: 1.0,
-                median: 2.5,
-                max: 4.0
-            })
-        );
+        assert_eq!(Spread::of([4.0, 1.0, 2.0, 3.0]), Some(Spread { min: 1.0, median: 2.5, max: 4.0 }));
         assert_eq!(Spread::of([]), None);
         assert_eq!(odd.to_string(), "2.00 (1.00..9.00)");
     }
 
     #[test]
     fn ratios_are_taken_per_pair_and_those_to_zero_are_dropped() {
-        assert_eq!(
-            ratio(&[(2.0, 1.0), (9.0, 3.0), (1.0, 0.0)], |value| *value),
-            "2.50 (2.00..3.00)"
-        );
+        assert_eq!(ratio(&[(2.0, 1.0), (9.0, 3.0), (1.0, 0.0)], |value| *value), "2.50 (2.00..3.00)");
         assert_eq!(ratio(&[(0.0, 0.0)], |value| *value), "-");
     }
 

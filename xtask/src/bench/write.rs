@@ -19,14 +19,7 @@ pub fn measure(bench: &Bench) -> Outcome<Section> {
         "Sustained writes of random keys, the two servers in turn; Haypile with a `maxmemory` of 256 MiB, which is \
          less than the data. Written / payload counts what reached the disk until the server was quiet again. The \
          longest pause is the longest time in which no client got an answer.",
-        &[
-            "server",
-            "run",
-            "rate",
-            "p99.9 of 16 writes",
-            "longest pause",
-            "written / payload",
-        ],
+        &["server", "run", "rate", "p99.9 of 16 writes", "longest pause", "written / payload"],
     );
     for number in 1..=bench.request.pairs {
         for product in [Product::Haypile, Product::Redis] {
@@ -44,15 +37,7 @@ fn run(bench: &Bench, product: Product, number: usize) -> Outcome<Vec<String>> {
     let instance = Instance::start(bench, product, extra)?;
     let until = Until::Time(Duration::from_secs(bench.request.seconds));
     let before = instance.written()?;
-    let ingested = load::ingest(
-        instance.port,
-        &Ingest {
-            clients: CLIENTS,
-            depth: DEPTH,
-            keys: KEYS,
-            until,
-        },
-    )?;
+    let ingested = load::ingest(instance.port, &Ingest { clients: CLIENTS, depth: DEPTH, keys: KEYS, until })?;
     let measured = &ingested.measured;
     instance.wait_until_quiet()?;
     let written = instance.written()? - before;

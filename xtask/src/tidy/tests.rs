@@ -8,17 +8,11 @@ const NONE: [usize; 0] = [];
 fn violations(file: &str, text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     check_file(file, text, &mut found);
-    found
-        .into_iter()
-        .map(|violation| (violation.line, violation.why))
-        .collect()
+    found.into_iter().map(|violation| (violation.line, violation.why)).collect()
 }
 
 fn lines(file: &str, text: &str) -> Vec<usize> {
-    violations(file, text)
-        .into_iter()
-        .map(|(line, _)| line)
-        .collect()
+    violations(file, text).into_iter().map(|(line, _)| line).collect()
 }
 
 #[test]
@@ -39,7 +33,8 @@ fn a_source_file_opens_with_its_doc() {
 
 #[test]
 fn leftovers_are_found_in_code_and_not_in_words() {
-    let text = "//! x\nfn f() {\n    todo!();\n    dbg!(1);\n    unimplemented!()\n}\n#[ignore]\n#[ignore = \"slow\"]\n";
+    let text =
+        "//! x\nfn f() {\n    todo!();\n    dbg!(1);\n    unimplemented!()\n}\n#[ignore]\n#[ignore = \"slow\"]\n";
     assert_eq!(lines("crates/a/src/b.rs", text), [3, 4, 5, 7, 8]);
     let text = "//! todo!() dbg!()\nlet x = \"#[ignore]\"; // unimplemented!()\nmy_todo!();\n";
     assert_eq!(lines("crates/a/src/b.rs", text), NONE);
@@ -55,13 +50,7 @@ fn unsafe_is_found_as_a_word_of_code() {
 #[test]
 fn pure_crates_have_no_std_outside_tests() {
     let file = "crates/resp/src/lib.rs";
-    assert_eq!(
-        lines(
-            file,
-            "//! x\n#![no_std]\nextern crate alloc;\n#[cfg(test)]\nextern crate std;\n"
-        ),
-        NONE
-    );
+    assert_eq!(lines(file, "//! x\n#![no_std]\nextern crate alloc;\n#[cfg(test)]\nextern crate std;\n"), NONE);
     assert_eq!(lines(file, "//! x\n//! #![no_std]\n"), [1]);
     assert_eq!(lines(file, "//! x\n#![no_std]\nextern crate std;\n"), [3]);
     assert_eq!(lines("crates/engine/src/lib.rs", "//! x\n"), NONE);

@@ -1,3 +1,5 @@
+//! Tests of the glob against Redis's rules.
+
 use super::*;
 use proptest::prelude::*;
 

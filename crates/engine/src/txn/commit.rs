@@ -126,12 +126,14 @@ impl Txn<'_> {
         let part = &mut self.parts[at];
         let Some(cleared) = part.cleared.take() else { return };
         let (mut used, mut dirty) = (0, 0);
-        for entry in cleared.stripes.iter().flat_map(|stripe| stripe.table.iter()).filter(|entry| !entry.state.touched) {
+        for entry in cleared.stripes.iter().flat_map(|stripe| stripe.table.iter()).filter(|entry| !entry.state.touched)
+        {
             used += entry.cost() as i64;
             dirty += if entry.state.dirty { entry.cost() as i64 } else { 0 };
         }
         let held = &self.held;
-        let gone = self.scratch.touched[..part.cleared_at].iter().filter(|touched| held[touched.held as usize].part == at);
+        let gone =
+            self.scratch.touched[..part.cleared_at].iter().filter(|touched| held[touched.held as usize].part == at);
         for touched in gone.filter(|touched| touched.old.is_some()) {
             used += touched.cost as i64;
             dirty += if touched.state.dirty { touched.cost as i64 } else { 0 };

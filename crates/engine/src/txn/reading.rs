@@ -19,13 +19,7 @@ impl<'r> Txn<'r> {
     }
 
     /// As `View::row`.
-    pub(super) fn read_row(
-        &mut self,
-        key: &[u8],
-        rows: RowsId,
-        row: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<bool, Stop> {
+    pub(super) fn read_row(&mut self, key: &[u8], rows: RowsId, row: &[u8], out: &mut Vec<u8>) -> Result<bool, Stop> {
         out.clear();
         if let Some(set) = self.own_writes(rows) {
             match set.rows.get(row) {
@@ -122,7 +116,8 @@ impl<'r> Txn<'r> {
                 && need.range.from <= range.from
                 && (need.range.to.is_empty() || (!range.to.is_empty() && range.to <= need.range.to))
         };
-        let lsn = self.fetched?.rows.iter().any(|fetched| covers(&fetched.need)).then(|| self.owner_lsn(key, rows))??;
+        let lsn =
+            self.fetched?.rows.iter().any(|fetched| covers(&fetched.need)).then(|| self.owner_lsn(key, rows))??;
         let fits = |need: &RowsNeed| need.lsn == lsn && covers(need);
         self.fetched?.rows.iter().find(|fetched| fits(&fetched.need)).map(|fetched| &fetched.rows)
     }

@@ -48,7 +48,7 @@ impl View for OneKey {
     }
 
     fn random(&mut self) -> u64 {
-        unimplemented!()
+        unreachable!("strings do not ask this")
     }
 
     fn limits(&self) -> Limits {
@@ -56,7 +56,7 @@ impl View for OneKey {
     }
 
     fn select(&mut self, _: usize) -> Result<(), Stop> {
-        unimplemented!()
+        unreachable!("strings do not ask this")
     }
 
     fn databases(&self) -> usize {
@@ -84,15 +84,15 @@ impl View for OneKey {
     }
 
     fn set_expiry(&mut self, _: &[u8], _: Option<Millis>) -> Result<(), Stop> {
-        unimplemented!()
+        unreachable!("strings do not ask this")
     }
 
     fn delete(&mut self, _: &[u8]) -> Result<bool, Stop> {
-        unimplemented!()
+        unreachable!("strings do not ask this")
     }
 
     fn rename(&mut self, _: &[u8], _: &[u8]) -> Result<(), Stop> {
-        unimplemented!()
+        unreachable!("strings do not ask this")
     }
 
     fn new_rows(&mut self) -> RowsId {
@@ -129,7 +129,7 @@ impl View for OneKey {
     }
 
     fn delete_row(&mut self, _: &[u8], _: RowsId, _: &[u8]) -> Result<(), Stop> {
-        unimplemented!()
+        unreachable!("strings do not ask this")
     }
 
     fn touch(&mut self, _: &[u8]) -> Result<(), Stop> {
@@ -141,31 +141,31 @@ impl View for OneKey {
     }
 
     fn walk(&mut self, _: Seek<'_>, _: &[u8], _: usize, _: &mut dyn FnMut(&[u8], &Record<'_>)) -> Result<Page, Stop> {
-        unimplemented!()
+        unreachable!("strings do not ask this")
     }
 
     fn cursor(&mut self, _: &[u8]) -> u64 {
-        unimplemented!()
+        unreachable!("strings do not ask this")
     }
 
     fn cursor_key(&mut self, _: u64) -> Option<Vec<u8>> {
-        unimplemented!()
+        unreachable!("strings do not ask this")
     }
 
     fn random_key(&mut self) -> Result<Option<Vec<u8>>, Stop> {
-        unimplemented!()
+        unreachable!("strings do not ask this")
     }
 
     fn count(&mut self) -> Result<u64, Stop> {
-        unimplemented!()
+        unreachable!("strings do not ask this")
     }
 
     fn clear(&mut self) -> Result<(), Stop> {
-        unimplemented!()
+        unreachable!("strings do not ask this")
     }
 
     fn usage(&mut self, _: &[u8]) -> Result<Option<Usage>, Stop> {
-        unimplemented!()
+        unreachable!("strings do not ask this")
     }
 }
 

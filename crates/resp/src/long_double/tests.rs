@@ -26,9 +26,7 @@ fn sums_are_those_of_redis() {
     let table = include_str!("incrbyfloat.tsv");
     for line in table.lines() {
         let fields: Vec<&str> = line.split('\t').collect();
-        let [a, b, expected] = fields[..] else {
-            panic!("not three fields: {line}")
-        };
+        let [a, b, expected] = fields[..] else { panic!("not three fields: {line}") };
         assert_eq!(sum(a, b), expected, "{a} + {b}");
     }
     assert!(table.lines().count() >= 60);
@@ -36,28 +34,12 @@ fn sums_are_those_of_redis() {
 
 #[test]
 fn refuses_what_redis_refuses() {
-    for text in [
-        "",
-        " 1",
-        "1 ",
-        "nan",
-        "-nan",
-        "0x",
-        "0x.",
-        "0x1p",
-        "1e",
-        ".",
-        "1e5000",
-        "1e-5000",
-        "1.8e-4951",
-        "0x1p-16446",
-    ] {
+    for text in
+        ["", " 1", "1 ", "nan", "-nan", "0x", "0x.", "0x1p", "1e", ".", "1e5000", "1e-5000", "1.8e-4951", "0x1p-16446"]
+    {
         assert_eq!(parse(text), None, "{text:?}");
     }
-    let longest = "1."
-        .chars()
-        .chain(core::iter::repeat_n('0', 5117))
-        .collect::<String>();
+    let longest = "1.".chars().chain(core::iter::repeat_n('0', 5117)).collect::<String>();
     assert_eq!(parse(&longest).map(format).as_deref(), Some("1"));
     assert_eq!(parse(&(longest + "0")), None);
 }
@@ -78,11 +60,7 @@ fn the_range_ends_where_the_processors_does() {
 
 #[test]
 fn infinities() {
-    let (plus, minus, one) = (
-        parse("inf").unwrap(),
-        parse("-Infinity").unwrap(),
-        parse("1").unwrap(),
-    );
+    let (plus, minus, one) = (parse("inf").unwrap(), parse("-Infinity").unwrap(), parse("1").unwrap());
     assert!(plus.is_nan_or_infinite() && !one.is_nan_or_infinite());
     let nan = plus.add(minus);
     for (value, text) in [
@@ -101,9 +79,7 @@ fn infinities() {
 
 #[test]
 fn zero_has_no_sign_when_printed() {
-    for text in [
-        "0", "-0", "-0.0", "-1e-18", "1e-18", "0e99999", "-0x0p0", "-4e-4951",
-    ] {
+    for text in ["0", "-0", "-0.0", "-1e-18", "1e-18", "0e99999", "-0x0p0", "-4e-4951"] {
         assert_eq!(parse(text).map(format).as_deref(), Some("0"), "{text}");
     }
 }
@@ -111,18 +87,9 @@ fn zero_has_no_sign_when_printed() {
 /// 2^-18 has eighteen digits after the point, the last one a 5: a true tie at the seventeenth.
 #[test]
 fn printing_rounds_ties_to_even() {
-    assert_eq!(
-        parse("0x1p-18").map(format).as_deref(),
-        Some("0.00000381469726562")
-    );
-    assert_eq!(
-        parse("0x3p-18").map(format).as_deref(),
-        Some("0.00001144409179688")
-    );
-    assert_eq!(
-        parse("0.99999999999999999999").map(format).as_deref(),
-        Some("1")
-    );
+    assert_eq!(parse("0x1p-18").map(format).as_deref(), Some("0.00000381469726562"));
+    assert_eq!(parse("0x3p-18").map(format).as_deref(), Some("0.00001144409179688"));
+    assert_eq!(parse("0.99999999999999999999").map(format).as_deref(), Some("1"));
 }
 
 proptest! {

@@ -38,34 +38,18 @@ fn assert_wants(input: &[u8], wanted: usize) {
 
 #[track_caller]
 fn assert_error(input: &[u8], text: &[u8]) {
-    assert_eq!(
-        parse(input).unwrap_err().reply(),
-        text,
-        "{:?}",
-        &input[..input.len().min(40)]
-    );
+    assert_eq!(parse(input).unwrap_err().reply(), text, "{:?}", &input[..input.len().min(40)]);
 }
 
 #[test]
 fn multibulk_requests() {
     assert_command(b"*1\r\n$4\r\nPING\r\n", &[b"PING"], 14);
     assert_command(b"*2\r\n$3\r\nGET\r\n$0\r\n\r\nrest", &[b"GET", b""], 19);
-    assert_command(
-        b"*2\r\n$4\r\nECHO\r\n$4\r\n\r\n\0\xff\r\n",
-        &[b"ECHO", b"\r\n\0\xff"],
-        24,
-    );
+    assert_command(b"*2\r\n$4\r\nECHO\r\n$4\r\n\r\n\0\xff\r\n", &[b"ECHO", b"\r\n\0\xff"], 24);
     let long = vec![b'x'; 12345];
     let mut input = Vec::new();
-    encode_command(
-        &[b"SET", &long[..10], &long[..100], &long[..999], &long],
-        &mut input,
-    );
-    assert_command(
-        &input,
-        &[b"SET", &long[..10], &long[..100], &long[..999], &long],
-        input.len(),
-    );
+    encode_command(&[b"SET", &long[..10], &long[..100], &long[..999], &long], &mut input);
+    assert_command(&input, &[b"SET", &long[..10], &long[..100], &long[..999], &long], input.len());
     let many = vec![&b"a"[..]; 1234];
     let mut input = Vec::new();
     encode_command(&many, &mut input);
@@ -120,10 +104,7 @@ fn incomplete_requests_say_what_they_want() {
 #[test]
 fn a_lone_line_feed_does_not_end_a_length_line() {
     assert_wants(b"*1\n$4\nPING\n", 12);
-    assert_error(
-        b"*1\n$4\nPING\n\r\n",
-        b"ERR Protocol error: invalid multibulk length",
-    );
+    assert_error(b"*1\n$4\nPING\n\r\n", b"ERR Protocol error: invalid multibulk length");
 }
 
 /// Redis searches with strchr: behind a NUL it finds no line end.
@@ -132,10 +113,7 @@ fn a_nul_hides_the_end_of_its_line() {
     assert_wants(b"PING\0\nPING\n", 12);
     assert_wants(b"*1\0\r\n", 6);
     assert_wants(b"*1\r\n\0x\r\n", 9);
-    assert_error(
-        &[b"PING\0\n".as_slice(), &[b'x'; 65536]].concat(),
-        b"ERR Protocol error: too big inline request",
-    );
+    assert_error(&[b"PING\0\n".as_slice(), &[b'x'; 65536]].concat(), b"ERR Protocol error: too big inline request");
     assert_error(&[0; 65537], b"ERR Protocol error: too big inline request");
     assert_error(
         &[b"*1\r\n\0\r\n".as_slice(), &[b'4'; 65536]].concat(),
@@ -145,72 +123,25 @@ fn a_nul_hides_the_end_of_its_line() {
 
 #[test]
 fn golden_error_texts() {
-    for count in [
-        "x",
-        "",
-        "+1",
-        "01",
-        " 1",
-        "-0",
-        "2147483648",
-        "9223372036854775808",
-        "1 ",
-        "1.5",
-    ] {
+    for count in ["x", "", "+1", "01", " 1", "-0", "2147483648", "9223372036854775808", "1 ", "1.5"] {
         let input = alloc::format!("*{count}\r\n");
-        assert_error(
-            input.as_bytes(),
-            b"ERR Protocol error: invalid multibulk length",
-        );
+        assert_error(input.as_bytes(), b"ERR Protocol error: invalid multibulk length");
     }
-    for length in [
-        "-1",
-        "x",
-        "",
-        "04",
-        "536870913",
-        "+4",
-        "99999999999999999999",
-        "-0",
-    ] {
+    for length in ["-1", "x", "", "04", "536870913", "+4", "99999999999999999999", "-0"] {
         let input = alloc::format!("*1\r\n${length}\r\n");
         assert_error(input.as_bytes(), b"ERR Protocol error: invalid bulk length");
     }
-    assert_error(
-        b"*1\r\n:4\r\n",
-        b"ERR Protocol error: expected '$', got ':'",
-    );
-    assert_error(
-        b"*2\r\n$1\r\na\r\nabc\r\n",
-        b"ERR Protocol error: expected '$', got 'a'",
-    );
-    assert_error(
-        b"*1\r\n\xff4\r\n",
-        b"ERR Protocol error: expected '$', got '\xff'",
-    );
+    assert_error(b"*1\r\n:4\r\n", b"ERR Protocol error: expected '$', got ':'");
+    assert_error(b"*2\r\n$1\r\na\r\nabc\r\n", b"ERR Protocol error: expected '$', got 'a'");
+    assert_error(b"*1\r\n\xff4\r\n", b"ERR Protocol error: expected '$', got '\xff'");
     assert_error(b"*1\r\n\r\n", b"ERR Protocol error: expected '$', got ' '");
-    assert_error(
-        b"*1\r\n\n4\r\n",
-        b"ERR Protocol error: expected '$', got ' '",
-    );
-    assert_error(
-        b"set \"a\r\n",
-        b"ERR Protocol error: unbalanced quotes in request",
-    );
+    assert_error(b"*1\r\n\n4\r\n", b"ERR Protocol error: expected '$', got ' '");
+    assert_error(b"set \"a\r\n", b"ERR Protocol error: unbalanced quotes in request");
     let long = [b'1'; 65541];
-    assert_error(
-        &[b"*".as_slice(), &long].concat(),
-        b"ERR Protocol error: too big mbulk count string",
-    );
-    assert_error(
-        &[b"*1\r\n$".as_slice(), &long].concat(),
-        b"ERR Protocol error: too big bulk count string",
-    );
+    assert_error(&[b"*".as_slice(), &long].concat(), b"ERR Protocol error: too big mbulk count string");
+    assert_error(&[b"*1\r\n$".as_slice(), &long].concat(), b"ERR Protocol error: too big bulk count string");
     assert_error(&long, b"ERR Protocol error: too big inline request");
-    assert_eq!(
-        alloc::format!("{}", ProtocolError::InvalidBulkLength),
-        "ERR Protocol error: invalid bulk length"
-    );
+    assert_eq!(alloc::format!("{}", ProtocolError::InvalidBulkLength), "ERR Protocol error: invalid bulk length");
 }
 
 #[test]
@@ -226,59 +157,23 @@ fn the_longest_line_is_exact() {
 
 #[test]
 fn before_authentication_requests_are_small() {
-    let limits = Limits {
-        trust: Trust::Unauthenticated,
-        ..Limits::default()
-    };
+    let limits = Limits { trust: Trust::Unauthenticated, ..Limits::default() };
     let error = |input: &[u8]| parse_with(input, &limits).unwrap_err().reply();
-    assert_eq!(
-        *error(b"*11\r\n"),
-        *b"ERR Protocol error: unauthenticated multibulk length"
-    );
-    assert_eq!(
-        *error(b"*1\r\n$16385\r\n"),
-        *b"ERR Protocol error: unauthenticated bulk length"
-    );
-    assert_eq!(
-        *error(b"*2147483648\r\n"),
-        *b"ERR Protocol error: invalid multibulk length"
-    );
-    assert_eq!(
-        *error(b"*1\r\n$536870913\r\n"),
-        *b"ERR Protocol error: invalid bulk length"
-    );
-    assert!(matches!(
-        parse_with(b"*10\r\n$16384\r\n", &limits),
-        Ok((Parsed::Incomplete { .. }, _))
-    ));
+    assert_eq!(*error(b"*11\r\n"), *b"ERR Protocol error: unauthenticated multibulk length");
+    assert_eq!(*error(b"*1\r\n$16385\r\n"), *b"ERR Protocol error: unauthenticated bulk length");
+    assert_eq!(*error(b"*2147483648\r\n"), *b"ERR Protocol error: invalid multibulk length");
+    assert_eq!(*error(b"*1\r\n$536870913\r\n"), *b"ERR Protocol error: invalid bulk length");
+    assert!(matches!(parse_with(b"*10\r\n$16384\r\n", &limits), Ok((Parsed::Incomplete { .. }, _))));
 }
 
 #[test]
 fn limits_can_be_lowered() {
-    let limits = Limits {
-        max_bulk_len: 3,
-        max_multibulk: 2,
-        ..Limits::default()
-    };
-    assert_eq!(
-        parse_with(b"*3\r\n", &limits),
-        Err(ProtocolError::InvalidMultibulkLength)
-    );
-    assert_eq!(
-        parse_with(b"*1\r\n$4\r\n", &limits),
-        Err(ProtocolError::InvalidBulkLength)
-    );
+    let limits = Limits { max_bulk_len: 3, max_multibulk: 2, ..Limits::default() };
+    assert_eq!(parse_with(b"*3\r\n", &limits), Err(ProtocolError::InvalidMultibulkLength));
+    assert_eq!(parse_with(b"*1\r\n$4\r\n", &limits), Err(ProtocolError::InvalidBulkLength));
     assert!(parse_with(b"*2\r\n$3\r\nabc\r\n$3\r\ndef\r\n", &limits).is_ok());
-    let unlimited = Limits {
-        max_bulk_len: usize::MAX,
-        max_multibulk: usize::MAX,
-        max_inline: usize::MAX,
-        ..limits
-    };
-    let parsed = parse_with(
-        b"*9223372036854775807\r\n$9223372036854775807\r\nab",
-        &unlimited,
-    );
+    let unlimited = Limits { max_bulk_len: usize::MAX, max_multibulk: usize::MAX, max_inline: usize::MAX, ..limits };
+    let parsed = parse_with(b"*9223372036854775807\r\n$9223372036854775807\r\nab", &unlimited);
     assert!(matches!(parsed, Ok((Parsed::Incomplete { .. }, _))));
 }
 
@@ -286,28 +181,13 @@ fn limits_can_be_lowered() {
 fn one_request_serves_interleaved_connections() {
     let (limits, mut request) = (Limits::default(), Request::new());
     let (mut a, mut b) = (Parser::new(), Parser::new());
-    let (first, second) = (
-        b"*2\r\n$1\r\na\r\n$1\r\nb\r\n",
-        b"*3\r\n$1\r\nx\r\n$1\r\ny\r\n$1\r\nz\r\n",
-    );
-    assert!(matches!(
-        a.parse(&first[..12], &limits, &mut request),
-        Ok(Parsed::Incomplete { .. })
-    ));
-    assert!(matches!(
-        b.parse(&second[..20], &limits, &mut request),
-        Ok(Parsed::Incomplete { .. })
-    ));
+    let (first, second) = (b"*2\r\n$1\r\na\r\n$1\r\nb\r\n", b"*3\r\n$1\r\nx\r\n$1\r\ny\r\n$1\r\nz\r\n");
+    assert!(matches!(a.parse(&first[..12], &limits, &mut request), Ok(Parsed::Incomplete { .. })));
+    assert!(matches!(b.parse(&second[..20], &limits, &mut request), Ok(Parsed::Incomplete { .. })));
     assert!(request.is_empty());
-    assert_eq!(
-        a.parse(first, &limits, &mut request),
-        Ok(Parsed::Complete { consumed: 18 })
-    );
+    assert_eq!(a.parse(first, &limits, &mut request), Ok(Parsed::Complete { consumed: 18 }));
     assert_eq!(request.args(first).collect::<Vec<_>>(), [b"a", b"b"]);
-    assert_eq!(
-        b.parse(second, &limits, &mut request),
-        Ok(Parsed::Complete { consumed: 25 })
-    );
+    assert_eq!(b.parse(second, &limits, &mut request), Ok(Parsed::Complete { consumed: 25 }));
     assert_eq!((request.len(), request.arg(second, 2)), (3, &b"z"[..]));
 }
 
@@ -317,13 +197,9 @@ fn a_request_gives_a_long_list_of_spans_back() {
     let mut input = Vec::new();
     encode_command(&many, &mut input);
     let (mut parser, mut request) = (Parser::new(), Request::new());
-    parser
-        .parse(&input, &Limits::default(), &mut request)
-        .unwrap();
+    parser.parse(&input, &Limits::default(), &mut request).unwrap();
     assert_eq!(request.len(), many.len());
-    parser
-        .parse(b"PING\r\n", &Limits::default(), &mut request)
-        .unwrap();
+    parser.parse(b"PING\r\n", &Limits::default(), &mut request).unwrap();
     assert!(request.spans.capacity() <= 2 * 4096);
 }
 
@@ -343,10 +219,7 @@ fn feed(stream: &[u8], cuts: &[usize]) -> Vec<Outcome> {
                 Ok(parsed @ (Parsed::Complete { consumed } | Parsed::Empty { consumed })) => {
                     assert!(consumed > 0 && consumed <= input.len());
                     start += consumed;
-                    outcomes.push(Ok((
-                        parsed,
-                        request.args(&input).map(<[u8]>::to_vec).collect(),
-                    )));
+                    outcomes.push(Ok((parsed, request.args(&input).map(<[u8]>::to_vec).collect())));
                 }
                 Err(error) => {
                     outcomes.push(Err(error));

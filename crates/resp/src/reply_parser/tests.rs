@@ -26,29 +26,14 @@ fn every_type_reads() {
         (b"$-1\r\n", Value::NullBulk),
         (b"*-1\r\n", Value::NullArray),
         (b"_\r\n", Value::Null),
-        (
-            b"*2\r\n:1\r\n*0\r\n",
-            Value::Array(vec![Value::Integer(1), Value::Array(vec![])]),
-        ),
-        (
-            b"%1\r\n$1\r\na\r\n:1\r\n",
-            Value::Map(vec![(bulk("a"), Value::Integer(1))]),
-        ),
+        (b"*2\r\n:1\r\n*0\r\n", Value::Array(vec![Value::Integer(1), Value::Array(vec![])])),
+        (b"%1\r\n$1\r\na\r\n:1\r\n", Value::Map(vec![(bulk("a"), Value::Integer(1))])),
         (b"~1\r\n#t\r\n", Value::Set(vec![Value::Boolean(true)])),
         (b">1\r\n#f\r\n", Value::Push(vec![Value::Boolean(false)])),
         (b",1.5\r\n", Value::Double(1.5)),
         (b",-inf\r\n", Value::Double(f64::NEG_INFINITY)),
-        (
-            b"(-12345678901234567890\r\n",
-            Value::BigNumber(b"-12345678901234567890".to_vec()),
-        ),
-        (
-            b"=6\r\ntxt:hi\r\n",
-            Value::Verbatim {
-                format: *b"txt",
-                text: b"hi".to_vec(),
-            },
-        ),
+        (b"(-12345678901234567890\r\n", Value::BigNumber(b"-12345678901234567890".to_vec())),
+        (b"=6\r\ntxt:hi\r\n", Value::Verbatim { format: *b"txt", text: b"hi".to_vec() }),
         (
             b"|1\r\n+k\r\n:1\r\n_\r\n",
             Value::Attributed {
@@ -93,11 +78,7 @@ fn wrong_replies_are_refused() {
 
 #[test]
 fn bounds_hold() {
-    let limits = ReplyLimits {
-        max_bulk_len: 3,
-        max_elements: 2,
-        max_depth: 2,
-    };
+    let limits = ReplyLimits { max_bulk_len: 3, max_elements: 2, max_depth: 2 };
     let parse = |input: &[u8]| parse_reply(input, &limits);
     assert_eq!(parse(b"$4\r\n"), Err(ReplyError::TooLong));
     assert_eq!(parse(b"*3\r\n"), Err(ReplyError::TooManyElements));
@@ -114,15 +95,10 @@ fn arb_value() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::Integer),
         prop::collection::vec(any::<u8>(), 0..200).prop_map(Value::Bulk),
         Just(Value::Null),
-        any::<f64>()
-            .prop_filter("NaN is not equal to itself", |value| !value.is_nan())
-            .prop_map(Value::Double),
+        any::<f64>().prop_filter("NaN is not equal to itself", |value| !value.is_nan()).prop_map(Value::Double),
         any::<bool>().prop_map(Value::Boolean),
         "-?[0-9]{1,40}".prop_map(|digits| Value::BigNumber(digits.into_bytes())),
-        "[a-z ]{0,20}".prop_map(|text| Value::Verbatim {
-            format: *b"txt",
-            text: text.into_bytes()
-        }),
+        "[a-z ]{0,20}".prop_map(|text| Value::Verbatim { format: *b"txt", text: text.into_bytes() }),
     ];
     leaf.prop_recursive(4, 32, 6, |inner| {
         let pairs = prop::collection::vec((inner.clone(), inner.clone()), 0..4);
@@ -131,10 +107,7 @@ fn arb_value() -> impl Strategy<Value = Value> {
             prop::collection::vec(inner.clone(), 0..6).prop_map(Value::Set),
             prop::collection::vec(inner.clone(), 0..6).prop_map(Value::Push),
             pairs.clone().prop_map(Value::Map),
-            (pairs, inner).prop_map(|(attributes, value)| Value::Attributed {
-                attributes,
-                value: Box::new(value)
-            }),
+            (pairs, inner).prop_map(|(attributes, value)| Value::Attributed { attributes, value: Box::new(value) }),
         ]
     })
 }

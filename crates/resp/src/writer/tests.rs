@@ -18,16 +18,8 @@ fn assert_bytes(write: impl Fn(&mut Reply), resp2: &[u8], resp3: &[u8]) {
 fn golden_lines() {
     assert_bytes(Reply::ok, b"+OK\r\n", b"+OK\r\n");
     assert_bytes(|r| r.simple("PONG"), b"+PONG\r\n", b"+PONG\r\n");
-    assert_bytes(
-        |r| r.error("ERR a\r\nb"),
-        b"-ERR a  b\r\n",
-        b"-ERR a  b\r\n",
-    );
-    assert_bytes(
-        |r| r.error_bytes(b"ERR '\xff'"),
-        b"-ERR '\xff'\r\n",
-        b"-ERR '\xff'\r\n",
-    );
+    assert_bytes(|r| r.error("ERR a\r\nb"), b"-ERR a  b\r\n", b"-ERR a  b\r\n");
+    assert_bytes(|r| r.error_bytes(b"ERR '\xff'"), b"-ERR '\xff'\r\n", b"-ERR '\xff'\r\n");
     assert_bytes(|r| r.raw(b"+raw\r\n"), b"+raw\r\n", b"+raw\r\n");
     for (value, bytes) in [
         (0, &b":0\r\n"[..]),
@@ -50,33 +42,17 @@ fn golden_lines() {
 
 #[test]
 fn golden_strings() {
-    assert_bytes(
-        |r| r.bulk(b"a\r\nb"),
-        b"$4\r\na\r\nb\r\n",
-        b"$4\r\na\r\nb\r\n",
-    );
+    assert_bytes(|r| r.bulk(b"a\r\nb"), b"$4\r\na\r\nb\r\n", b"$4\r\na\r\nb\r\n");
     assert_bytes(|r| r.bulk(b""), b"$0\r\n\r\n", b"$0\r\n\r\n");
     assert_bytes(Reply::empty_bulk, b"$0\r\n\r\n", b"$0\r\n\r\n");
-    assert_bytes(
-        |r| r.bulk(b"0123456789"),
-        b"$10\r\n0123456789\r\n",
-        b"$10\r\n0123456789\r\n",
-    );
+    assert_bytes(|r| r.bulk(b"0123456789"), b"$10\r\n0123456789\r\n", b"$10\r\n0123456789\r\n");
     assert_bytes(|r| r.bulk_int(-42), b"$3\r\n-42\r\n", b"$3\r\n-42\r\n");
     assert_bytes(|r| r.bulk_double(1.5), b"$3\r\n1.5\r\n", b"$3\r\n1.5\r\n");
-    assert_bytes(
-        |r| r.verbatim(b"txt", b"hi"),
-        b"$2\r\nhi\r\n",
-        b"=6\r\ntxt:hi\r\n",
-    );
+    assert_bytes(|r| r.verbatim(b"txt", b"hi"), b"$2\r\nhi\r\n", b"=6\r\ntxt:hi\r\n");
     assert_bytes(|r| r.double(3.0), b"$1\r\n3\r\n", b",3\r\n");
     assert_bytes(|r| r.double(1e300), b"$6\r\n1e+300\r\n", b",1e+300\r\n");
     assert_bytes(|r| r.double(f64::INFINITY), b"$3\r\ninf\r\n", b",inf\r\n");
-    assert_bytes(
-        |r| r.double(f64::NEG_INFINITY),
-        b"$4\r\n-inf\r\n",
-        b",-inf\r\n",
-    );
+    assert_bytes(|r| r.double(f64::NEG_INFINITY), b"$4\r\n-inf\r\n", b",-inf\r\n");
     assert_bytes(|r| r.double(f64::NAN), b"$3\r\nnan\r\n", b",nan\r\n");
 }
 
@@ -97,12 +73,7 @@ fn attributes_have_no_place_in_resp2() {
 
 #[test]
 fn deferred_lengths_of_every_width_nest() {
-    for (n, header) in [
-        (0, "*0\r\n"),
-        (9, "*9\r\n"),
-        (10, "*10\r\n"),
-        (12345, "*12345\r\n"),
-    ] {
+    for (n, header) in [(0, "*0\r\n"), (9, "*9\r\n"), (10, "*10\r\n"), (12345, "*12345\r\n")] {
         let bytes = written(Protocol::Resp2, |reply| {
             reply.ok();
             let outer = reply.begin(Aggregate::Map);
@@ -114,10 +85,7 @@ fn deferred_lengths_of_every_width_nest() {
             reply.null();
             reply.end(outer, 6);
         });
-        assert_eq!(
-            bytes,
-            alloc::format!("+OK\r\n*12\r\n{header}{}$-1\r\n", ":7\r\n".repeat(n)).into_bytes()
-        );
+        assert_eq!(bytes, alloc::format!("+OK\r\n*12\r\n{header}{}$-1\r\n", ":7\r\n".repeat(n)).into_bytes());
     }
     let write = |r: &mut Reply| {
         let map = r.begin(Aggregate::Map);

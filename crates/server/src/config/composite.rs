@@ -1,9 +1,7 @@
 //! Parameter types with a grammar of their own: addresses, save points, output limits, event classes, a primary's
 //! address, a share of memory, OOM scores.
 
-use super::value::{
-    Field, Form, WRONG_NUMBER, Words, choose, only, parse_integer, parse_memory, with_unit,
-};
+use super::value::{Field, Form, WRONG_NUMBER, Words, choose, only, parse_integer, parse_memory, with_unit};
 
 /// As Redis.
 const MAX_BIND_ADDRESSES: usize = 16;
@@ -20,11 +18,7 @@ impl Field for Vec<String> {
         if words.len() > MAX_BIND_ADDRESSES {
             return Err("Too many bind addresses specified.".to_owned());
         }
-        *self = words
-            .iter()
-            .filter(|word| !word.is_empty())
-            .cloned()
-            .collect();
+        *self = words.iter().filter(|word| !word.is_empty()).cloned().collect();
         Ok(())
     }
 
@@ -35,11 +29,7 @@ impl Field for Vec<String> {
 
 /// A list without words is one empty word: so it survives a line of a file.
 fn or_empty_word(words: Vec<String>) -> Vec<String> {
-    if words.is_empty() {
-        vec![String::new()]
-    } else {
-        words
-    }
+    if words.is_empty() { vec![String::new()] } else { words }
 }
 
 /// "Save after this many seconds if there were this many changes", which Redis needs and a log does not.
@@ -70,25 +60,14 @@ impl Field for Vec<SavePoint> {
             return Err(refused());
         }
         for [seconds, changes] in pairs {
-            let number = |word: &str, least| {
-                parse_integer(word)
-                    .filter(|number| *number >= least)
-                    .ok_or_else(refused)
-            };
-            self.push(SavePoint {
-                seconds: number(seconds, 1)?,
-                changes: number(changes, 0)?,
-            });
+            let number = |word: &str, least| parse_integer(word).filter(|number| *number >= least).ok_or_else(refused);
+            self.push(SavePoint { seconds: number(seconds, 1)?, changes: number(changes, 0)? });
         }
         Ok(())
     }
 
     fn words(&self, (): &(), _: Form) -> Vec<String> {
-        or_empty_word(
-            self.iter()
-                .flat_map(|point| [point.seconds.to_string(), point.changes.to_string()])
-                .collect(),
-        )
+        or_empty_word(self.iter().flat_map(|point| [point.seconds.to_string(), point.changes.to_string()]).collect())
     }
 }
 
@@ -117,36 +96,21 @@ pub struct OutputLimits {
 impl Default for OutputLimits {
     fn default() -> Self {
         Self {
-            normal: OutputLimit {
-                hard: 0,
-                soft: 0,
-                soft_seconds: 0,
-            },
-            replica: OutputLimit {
-                hard: 256 << 20,
-                soft: 64 << 20,
-                soft_seconds: 60,
-            },
-            pubsub: OutputLimit {
-                hard: 32 << 20,
-                soft: 8 << 20,
-                soft_seconds: 60,
-            },
+            normal: OutputLimit { hard: 0, soft: 0, soft_seconds: 0 },
+            replica: OutputLimit { hard: 256 << 20, soft: 64 << 20, soft_seconds: 60 },
+            pubsub: OutputLimit { hard: 32 << 20, soft: 8 << 20, soft_seconds: 60 },
         }
     }
 }
 
 impl OutputLimits {
     fn class(&mut self, name: &str) -> Result<&mut OutputLimit, String> {
-        let refused =
-            |_| "Invalid client class specified in buffer limit configuration.".to_owned();
-        Ok(
-            match choose(name, &["normal", "pubsub", "replica", "slave"]).map_err(refused)? {
-                0 => &mut self.normal,
-                1 => &mut self.pubsub,
-                _ => &mut self.replica,
-            },
-        )
+        let refused = |_| "Invalid client class specified in buffer limit configuration.".to_owned();
+        Ok(match choose(name, &["normal", "pubsub", "replica", "slave"]).map_err(refused)? {
+            0 => &mut self.normal,
+            1 => &mut self.pubsub,
+            _ => &mut self.replica,
+        })
     }
 }
 
@@ -155,8 +119,7 @@ impl Field for OutputLimits {
     const WORDS: Words = Words::List;
 
     fn describe((): &()) -> String {
-        "for each class (normal, replica, pubsub): class, hard limit, soft limit, seconds"
-            .to_owned()
+        "for each class (normal, replica, pubsub): class, hard limit, soft limit, seconds".to_owned()
     }
 
     /// Classes that are not named keep their limits.
@@ -167,8 +130,7 @@ impl Field for OutputLimits {
         }
         for [class, hard, soft, seconds] in limits {
             let limit = self.class(class)?;
-            let refused =
-                "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
+            let refused = "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
             limit.hard = parse_memory(hard).ok_or(refused)?;
             limit.soft = parse_memory(soft).ok_or(refused)?;
             let seconds = parse_integer(seconds).and_then(|seconds| u64::try_from(seconds).ok());
@@ -182,18 +144,9 @@ impl Field for OutputLimits {
             Form::Reply => ("slave", |bytes| bytes.to_string()),
             Form::File => ("replica", |bytes| with_unit(bytes.into())),
         };
-        let classes = [
-            ("normal", self.normal),
-            (replica, self.replica),
-            ("pubsub", self.pubsub),
-        ];
+        let classes = [("normal", self.normal), (replica, self.replica), ("pubsub", self.pubsub)];
         let words = |(class, limit): (&str, OutputLimit)| {
-            [
-                class.to_owned(),
-                bytes(limit.hard),
-                bytes(limit.soft),
-                limit.soft_seconds.to_string(),
-            ]
+            [class.to_owned(), bytes(limit.hard), bytes(limit.soft), limit.soft_seconds.to_string()]
         };
         classes.into_iter().flat_map(words).collect()
     }
@@ -265,15 +218,8 @@ impl EventClasses {
 
     fn text(self) -> String {
         let all = self.contains(Self::ALL);
-        let rest = if all {
-            Self(self.0 & !Self::ALL.0)
-        } else {
-            self
-        };
-        let letters = Self::LETTERS
-            .iter()
-            .filter(|(_, class)| rest.contains(*class))
-            .map(|(letter, _)| *letter);
+        let rest = if all { Self(self.0 & !Self::ALL.0) } else { self };
+        let letters = Self::LETTERS.iter().filter(|(_, class)| rest.contains(*class)).map(|(letter, _)| *letter);
         all.then_some('A').into_iter().chain(letters).collect()
     }
 }
@@ -290,12 +236,8 @@ impl Field for EventClasses {
         *self = Self::default();
         for letter in only(words)?.chars() {
             let found = Self::LETTERS.iter().find(|(known, _)| *known == letter);
-            let class = found
-                .map(|(_, class)| *class)
-                .or((letter == 'A').then_some(Self::ALL));
-            self.0 |= class
-                .ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")?
-                .0;
+            let class = found.map(|(_, class)| *class).or((letter == 'A').then_some(Self::ALL));
+            self.0 |= class.ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")?.0;
         }
         Ok(())
     }
@@ -326,23 +268,14 @@ impl Field for Option<PrimaryAddress> {
         let [host, port] = words else {
             let none = matches!(words, [word] if word.is_empty());
             *self = None;
-            return if none {
-                Ok(())
-            } else {
-                Err(WRONG_NUMBER.to_owned())
-            };
+            return if none { Ok(()) } else { Err(WRONG_NUMBER.to_owned()) };
         };
         if host.eq_ignore_ascii_case("no") && port.eq_ignore_ascii_case("one") {
             *self = None;
             return Ok(());
         }
-        let number = parse_integer(port)
-            .and_then(|port| u16::try_from(port).ok())
-            .filter(|port| *port != 0);
-        *self = Some(PrimaryAddress {
-            host: host.clone(),
-            port: number.ok_or("Invalid master port")?,
-        });
+        let number = parse_integer(port).and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0);
+        *self = Some(PrimaryAddress { host: host.clone(), port: number.ok_or("Invalid master port")? });
         Ok(())
     }
 
@@ -380,9 +313,7 @@ impl Field for MemoryShare {
         *self = match word.strip_suffix('%') {
             None => Self::Bytes(parse_memory(word).ok_or(refused)?),
             Some(percent) => {
-                let percent = parse_integer(percent)
-                    .filter(|percent| *percent >= 0)
-                    .ok_or(refused)?;
+                let percent = parse_integer(percent).filter(|percent| *percent >= 0).ok_or(refused)?;
                 let small = u8::try_from(percent).ok().filter(|percent| *percent <= 100);
                 Self::Percent(small.ok_or("percentage argument must be less or equal to 100")?)
             }
@@ -413,10 +344,8 @@ impl Field for [i64; 3] {
     fn assign(&mut self, (): &(), words: &[String]) -> Result<(), String> {
         let words: &[String; 3] = words.try_into().map_err(|_| WRONG_NUMBER.to_owned())?;
         for (score, word) in self.iter_mut().zip(words) {
-            let number = parse_integer(word)
-                .filter(|number| (-MAX_OOM_SCORE..=MAX_OOM_SCORE).contains(number));
-            *score = number
-                .ok_or("Invalid oom-score-adj-values, elements must be between -2000 and 2000.")?;
+            let number = parse_integer(word).filter(|number| (-MAX_OOM_SCORE..=MAX_OOM_SCORE).contains(number));
+            *score = number.ok_or("Invalid oom-score-adj-values, elements must be between -2000 and 2000.")?;
         }
         Ok(())
     }

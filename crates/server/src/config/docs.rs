@@ -30,28 +30,18 @@ pub fn parameters_markdown() -> String {
             "\n## {}\n\n| parameter | default | values | change | meaning |\n|---|---|---|---|---|\n",
             group.title()
         );
-        for parameter in PARAMETERS
-            .iter()
-            .filter(|parameter| parameter.group == group)
-        {
+        for parameter in PARAMETERS.iter().filter(|parameter| parameter.group == group) {
             page += &row(parameter, &default);
         }
     }
     page += "\n## Ignored\n\nThese parameters of Redis mean nothing here and are ignored with a warning: ";
-    page += &IGNORED
-        .iter()
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ");
+    page += &IGNORED.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     page += ".\n";
     page
 }
 
 fn row(parameter: &Parameter, default: &Config) -> String {
-    let alias = parameter
-        .alias
-        .map(|alias| format!(" (also `{alias}`)"))
-        .unwrap_or_default();
+    let alias = parameter.alias.map(|alias| format!(" (also `{alias}`)")).unwrap_or_default();
     let words = parameter.line(default);
     let value = join_words(words.iter().map(String::as_str));
     let change = match parameter.change {
@@ -62,12 +52,7 @@ fn row(parameter: &Parameter, default: &Config) -> String {
         Effect::Full => "",
         Effect::NoEffect => "**No effect.** ",
     };
-    let cells = [
-        format!("`{}`{alias}", parameter.name),
-        format!("`{value}`"),
-        parameter.accepts(),
-        change.to_owned(),
-    ];
+    let cells = [format!("`{}`{alias}", parameter.name), format!("`{value}`"), parameter.accepts(), change.to_owned()];
     let cells = cells.map(|cell| cell.replace('|', "\\|")).join(" | ");
     format!("| {cells} | {effect}{} |\n", parameter.help())
 }
@@ -75,16 +60,12 @@ fn row(parameter: &Parameter, default: &Config) -> String {
 /// A configuration file in which every parameter that has an effect stands as a comment with its default and its help.
 pub fn sample_conf() -> String {
     let default = Config::default();
-    let mut file = "# haypile.conf: every parameter with its default. Remove the # in front of what you change.\n".to_owned();
-    file +=
-        "# Memory is in bytes or has a unit: 1k is 1000 bytes, 1kb 1024, likewise m, mb, g, gb.\n";
+    let mut file =
+        "# haypile.conf: every parameter with its default. Remove the # in front of what you change.\n".to_owned();
+    file += "# Memory is in bytes or has a unit: 1k is 1000 bytes, 1kb 1024, likewise m, mb, g, gb.\n";
     for group in Group::ALL {
-        let of_group = PARAMETERS
-            .iter()
-            .filter(|parameter| parameter.group == group);
-        let mut working = of_group
-            .filter(|parameter| parameter.effect == Effect::Full)
-            .peekable();
+        let of_group = PARAMETERS.iter().filter(|parameter| parameter.group == group);
+        let mut working = of_group.filter(|parameter| parameter.effect == Effect::Full).peekable();
         if working.peek().is_some() {
             file += &format!("\n### {} ###\n", group.title());
         }

@@ -12,28 +12,16 @@ pub enum Foreign {
 
 /// What to do with `name`, in any case; none if Redis does not know it either.
 pub fn foreign(name: &str) -> Option<Foreign> {
-    if let Some((_, reason)) = REFUSED
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(name))
-    {
+    if let Some((_, reason)) = REFUSED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
         return Some(Foreign::Refused(reason));
     }
-    IGNORED
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(name))
-        .then_some(Foreign::Ignored)
+    IGNORED.iter().any(|known| known.eq_ignore_ascii_case(name)).then_some(Foreign::Ignored)
 }
 
 const REFUSED: &[(&str, &str)] = &[
     ("loadmodule", "Modules are not supported: remove this line"),
-    (
-        "user",
-        "Users cannot be declared in the configuration file: without them everybody would have all rights",
-    ),
-    (
-        "aclfile",
-        "Users cannot be read from a file: without them everybody would have all rights",
-    ),
+    ("user", "Users cannot be declared in the configuration file: without them everybody would have all rights"),
+    ("aclfile", "Users cannot be read from a file: without them everybody would have all rights"),
 ];
 
 /// Names of Redis 7.2 that are ignored, in alphabetical order.

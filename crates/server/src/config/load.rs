@@ -65,10 +65,7 @@ impl Settings {
     pub fn load(file: Option<&Path>, args: &[String]) -> Result<Self, ConfigError> {
         let mut settings = Self::empty();
         if let Some(file) = file {
-            let unreadable = |error| ConfigError::Unreadable {
-                file: file.to_owned(),
-                error,
-            };
+            let unreadable = |error| ConfigError::Unreadable { file: file.to_owned(), error };
             settings.file = Some(std::path::absolute(file).map_err(unreadable)?);
             settings.include(file, 0)?;
         }
@@ -85,19 +82,11 @@ impl Settings {
     }
 
     fn empty() -> Self {
-        Self {
-            config: Config::default(),
-            file: None,
-            origins: BTreeMap::new(),
-            warnings: Vec::new(),
-        }
+        Self { config: Config::default(), file: None, origins: BTreeMap::new(), warnings: Vec::new() }
     }
 
     fn include(&mut self, file: &Path, depth: usize) -> Result<(), ConfigError> {
-        let text = std::fs::read(file).map_err(|error| ConfigError::Unreadable {
-            file: file.to_owned(),
-            error,
-        })?;
+        let text = std::fs::read(file).map_err(|error| ConfigError::Unreadable { file: file.to_owned(), error })?;
         self.take_text(file, &text, depth)
     }
 
@@ -108,16 +97,12 @@ impl Settings {
                 continue;
             }
             let origin = Origin::Line(file.to_owned(), index + 1);
-            let wrong = |reason: String| {
-                ConfigError::wrong(origin.clone(), &String::from_utf8_lossy(line), reason)
-            };
+            let wrong = |reason: String| ConfigError::wrong(origin.clone(), &String::from_utf8_lossy(line), reason);
             let words = split_words(line).map_err(|reason| wrong(reason.to_owned()))?;
             match words.as_slice() {
                 [name, other] if name.eq_ignore_ascii_case("include") => {
                     if depth == MAX_INCLUDE_DEPTH {
-                        return Err(wrong(format!(
-                            "Files include each other more than {MAX_INCLUDE_DEPTH} deep"
-                        )));
+                        return Err(wrong(format!("Files include each other more than {MAX_INCLUDE_DEPTH} deep")));
                     }
                     self.include(Path::new(other), depth + 1)?;
                 }
@@ -132,34 +117,22 @@ impl Settings {
     fn take_arguments(&mut self, args: &[String]) -> Result<(), ConfigError> {
         let mut rest = args;
         while let [first, after @ ..] = rest {
-            let wrong = |line: &str, reason: &str| {
-                ConfigError::wrong(Origin::Arguments, line, reason.to_owned())
-            };
-            let name = first
-                .strip_prefix("--")
-                .ok_or_else(|| wrong(first, "A parameter begins with --"))?;
+            let wrong = |line: &str, reason: &str| ConfigError::wrong(Origin::Arguments, line, reason.to_owned());
+            let name = first.strip_prefix("--").ok_or_else(|| wrong(first, "A parameter begins with --"))?;
             let mut words = split_words(name.as_bytes()).map_err(|reason| wrong(first, reason))?;
             if words.is_empty() {
                 return Err(wrong(first, "A parameter begins with -- and its name"));
             }
             let saves = words[0].eq_ignore_ascii_case("save");
             let values = usize::from(words.len() == 1 && !saves);
-            let next = after
-                .iter()
-                .skip(values)
-                .position(|word| word.starts_with("--"));
+            let next = after.iter().skip(values).position(|word| word.starts_with("--"));
             let count = next.map_or(after.len(), |index| index + values);
             words.extend_from_slice(&after[..count]);
             if saves && words.len() == 1 {
                 words.push(String::new());
             }
             self.take(&words[0], &words[1..], &Origin::Arguments)
-                .map_err(|reason| {
-                    wrong(
-                        &format!("--{}", join_words(words.iter().map(String::as_str))),
-                        &reason,
-                    )
-                })?;
+                .map_err(|reason| wrong(&format!("--{}", join_words(words.iter().map(String::as_str))), &reason))?;
             rest = &after[count..];
         }
         Ok(())
@@ -173,14 +146,8 @@ impl Settings {
         if values.is_empty() {
             return Err(WRONG_NUMBER.to_owned());
         }
-        let grows = parameter.words == Words::Growing
-            && self.origins.contains_key(parameter.name)
-            && values != [""];
-        let before = if grows {
-            parameter.line(&self.config)
-        } else {
-            Vec::new()
-        };
+        let grows = parameter.words == Words::Growing && self.origins.contains_key(parameter.name) && values != [""];
+        let before = if grows { parameter.line(&self.config) } else { Vec::new() };
         parameter.assign(&mut self.config, &[&before, values].concat())?;
         self.origins.insert(parameter.name, origin.clone());
         Ok(())
@@ -189,9 +156,7 @@ impl Settings {
     fn take_foreign(&mut self, name: &str, origin: &Origin) -> Result<(), String> {
         match foreign(name) {
             Some(Foreign::Ignored) => {
-                self.warnings.push(format!(
-                    "'{name}' ({origin}) is ignored: it is Redis's, and has no meaning here"
-                ));
+                self.warnings.push(format!("'{name}' ({origin}) is ignored: it is Redis's, and has no meaning here"));
                 Ok(())
             }
             Some(Foreign::Refused(reason)) => Err(reason.to_owned()),
@@ -208,9 +173,7 @@ impl Settings {
             let changed = parameter.reply(&self.config) != parameter.reply(&default);
             if changed && parameter.effect == Effect::NoEffect {
                 let help = parameter.help();
-                self.warnings.push(format!(
-                    "'{name}' ({origin}) is accepted, but has no effect. ({help})"
-                ));
+                self.warnings.push(format!("'{name}' ({origin}) is accepted, but has no effect. ({help})"));
             }
         }
     }
@@ -218,23 +181,10 @@ impl Settings {
 
 impl ConfigError {
     fn wrong(origin: Origin, line: &str, reason: String) -> Self {
-        let name = line
-            .trim_start_matches('-')
-            .split_ascii_whitespace()
-            .next()
-            .unwrap_or_default();
-        let secret = Parameter::find(name)
-            .is_some_and(|(parameter, _)| parameter.privacy == Privacy::Secret);
-        let line = if secret {
-            format!("{name} (not shown)")
-        } else {
-            line.to_owned()
-        };
-        Self::Wrong {
-            origin,
-            line,
-            reason,
-        }
+        let name = line.trim_start_matches('-').split_ascii_whitespace().next().unwrap_or_default();
+        let secret = Parameter::find(name).is_some_and(|(parameter, _)| parameter.privacy == Privacy::Secret);
+        let line = if secret { format!("{name} (not shown)") } else { line.to_owned() };
+        Self::Wrong { origin, line, reason }
     }
 }
 
@@ -251,21 +201,10 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("*** FATAL CONFIG FILE ERROR ***\n")?;
         match self {
-            Self::Wrong {
-                origin: origin @ Origin::Line(..),
-                line,
-                reason,
-            } => {
-                write!(
-                    f,
-                    "Reading the configuration file, at {origin}\n>>> '{line}'\n{reason}"
-                )
+            Self::Wrong { origin: origin @ Origin::Line(..), line, reason } => {
+                write!(f, "Reading the configuration file, at {origin}\n>>> '{line}'\n{reason}")
             }
-            Self::Wrong {
-                origin: Origin::Arguments,
-                line,
-                reason,
-            } => {
+            Self::Wrong { origin: Origin::Arguments, line, reason } => {
                 write!(f, "Reading the command line\n>>> '{line}'\n{reason}")
             }
             Self::Unreadable { file, error } => {

@@ -25,9 +25,7 @@ mod value;
 
 use std::fmt;
 
-pub use composite::{
-    EventClasses, MemoryShare, OutputLimit, OutputLimits, PrimaryAddress, SavePoint,
-};
+pub use composite::{EventClasses, MemoryShare, OutputLimit, OutputLimits, PrimaryAddress, SavePoint};
 pub use docs::{parameters_markdown, sample_conf};
 pub use load::{ConfigError, Origin, Settings};
 pub use parameters::{Config, PARAMETERS};
@@ -40,27 +38,11 @@ impl Config {
     /// `CONFIG GET` shows them: memory in bytes, secrets in clear.
     ///
     /// `matcher` is called with a pattern in lower case and a name.
-    pub fn get(
-        &self,
-        patterns: &[&[u8]],
-        matcher: impl Fn(&[u8], &[u8]) -> bool,
-    ) -> Vec<(&'static str, String)> {
-        let patterns: Vec<Vec<u8>> = patterns
-            .iter()
-            .map(|pattern| pattern.to_ascii_lowercase())
-            .collect();
-        let wanted = |name: &str| {
-            patterns
-                .iter()
-                .any(|pattern| matcher(pattern, name.as_bytes()))
-        };
-        let named = PARAMETERS
-            .iter()
-            .flat_map(|parameter| parameter.names().map(move |name| (name, parameter)));
-        named
-            .filter(|(name, _)| wanted(name))
-            .map(|(name, parameter)| (name, parameter.reply(self)))
-            .collect()
+    pub fn get(&self, patterns: &[&[u8]], matcher: impl Fn(&[u8], &[u8]) -> bool) -> Vec<(&'static str, String)> {
+        let patterns: Vec<Vec<u8>> = patterns.iter().map(|pattern| pattern.to_ascii_lowercase()).collect();
+        let wanted = |name: &str| patterns.iter().any(|pattern| matcher(pattern, name.as_bytes()));
+        let named = PARAMETERS.iter().flat_map(|parameter| parameter.names().map(move |name| (name, parameter)));
+        named.filter(|(name, _)| wanted(name)).map(|(name, parameter)| (name, parameter.reply(self))).collect()
     }
 
     /// Sets all of `pairs` (name or alias, value) or none. Returns the names of the parameters whose value is another one now.
@@ -77,8 +59,7 @@ impl Config {
         }
         let mut names: Vec<&'static str> = Vec::new();
         for (parameter, _) in rows {
-            if parameter.line(self) != parameter.line(&changed) && !names.contains(&parameter.name)
-            {
+            if parameter.line(self) != parameter.line(&changed) && !names.contains(&parameter.name) {
                 names.push(parameter.name);
             }
         }
@@ -92,20 +73,14 @@ fn settable(pairs: &[(&[u8], &[u8])]) -> Result<Vec<(&'static Parameter, &'stati
     let mut rows: Vec<(&'static Parameter, &'static str)> = Vec::new();
     for (name, _) in pairs {
         let found = std::str::from_utf8(name).ok().and_then(Parameter::find);
-        let (parameter, name) =
-            found.ok_or_else(|| SetError::Unknown(String::from_utf8_lossy(name).into_owned()))?;
+        let (parameter, name) = found.ok_or_else(|| SetError::Unknown(String::from_utf8_lossy(name).into_owned()))?;
         let reason = match parameter.change {
             Change::StartOnly => Some("can't set immutable config"),
-            Change::Live if rows.iter().any(|(_, earlier)| *earlier == name) => {
-                Some("duplicate parameter")
-            }
+            Change::Live if rows.iter().any(|(_, earlier)| *earlier == name) => Some("duplicate parameter"),
             Change::Live => None,
         };
         if let Some(reason) = reason {
-            return Err(SetError::Refused {
-                name,
-                reason: reason.to_owned(),
-            });
+            return Err(SetError::Refused { name, reason: reason.to_owned() });
         }
         rows.push((parameter, name));
     }
@@ -132,16 +107,10 @@ impl fmt::Display for SetError {
             // A reply is one line, whatever a client sends as a name.
             Self::Unknown(name) => {
                 let name = name.replace(['\r', '\n'], " ");
-                write!(
-                    f,
-                    "ERR Unknown option or number of arguments for CONFIG SET - '{name}'"
-                )
+                write!(f, "ERR Unknown option or number of arguments for CONFIG SET - '{name}'")
             }
             Self::Refused { name, reason } => {
-                write!(
-                    f,
-                    "ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}"
-                )
+                write!(f, "ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}")
             }
         }
     }
@@ -156,12 +125,6 @@ impl fmt::Debug for Config {
             Privacy::Open => parameter.reply(self),
             Privacy::Secret => "(not shown)".to_owned(),
         };
-        f.debug_map()
-            .entries(
-                PARAMETERS
-                    .iter()
-                    .map(|parameter| (parameter.name, value(parameter))),
-            )
-            .finish()
+        f.debug_map().entries(PARAMETERS.iter().map(|parameter| (parameter.name, value(parameter)))).finish()
     }
 }

@@ -5,9 +5,7 @@
 
 use super::composite::{EventClasses, MemoryShare, OutputLimits, PrimaryAddress, SavePoint};
 use super::table::{Group, Parameter, parameters};
-use super::value::{
-    AppendFsync, Compression, Field, LogFormat, LogLevel, Number, Permission, Text, integer, memory,
-};
+use super::value::{AppendFsync, Compression, Field, LogFormat, LogLevel, Number, Permission, Text, integer, memory};
 
 /// Redis's bounds: those of its C types.
 const MAX_I32: i64 = i32::MAX as i64;

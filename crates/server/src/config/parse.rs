@@ -44,9 +44,7 @@ fn bare<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], &'static
 fn double_quoted<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], &'static str> {
     loop {
         rest = match rest {
-            [b'\\', b'x', high, low, after @ ..]
-                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
+            [b'\\', b'x', high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 word.push(nibble(*high) << 4 | nibble(*low));
                 after
             }
@@ -106,9 +104,7 @@ pub fn join_words<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
 
 /// `word` as it is if that is safe, else in double quotes.
 pub fn quote(word: &str) -> String {
-    let plain = |letter: char| {
-        letter.is_alphanumeric() || (letter.is_ascii_graphic() && !"\"'\\".contains(letter))
-    };
+    let plain = |letter: char| letter.is_alphanumeric() || (letter.is_ascii_graphic() && !"\"'\\".contains(letter));
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();
     }
@@ -119,9 +115,7 @@ pub fn quote(word: &str) -> String {
             '\n' => quoted.push_str("\\n"),
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
-            control if control.is_ascii_control() => {
-                quoted.push_str(&format!("\\x{:02x}", u32::from(control)))
-            }
+            control if control.is_ascii_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(control))),
             other => quoted.push(other),
         }
     }

@@ -47,11 +47,7 @@ pub fn rewrite(file: Option<&Path>, config: &Config) -> Result<(), RewriteError>
         read => read.map_err(RewriteError::Io)?,
     };
     let new = rewritten(file, &old, config)?;
-    if new == old {
-        Ok(())
-    } else {
-        replace(file, &new).map_err(RewriteError::Io)
-    }
+    if new == old { Ok(()) } else { replace(file, &new).map_err(RewriteError::Io) }
 }
 
 fn rewritten(file: &Path, old: &[u8], config: &Config) -> Result<Vec<u8>, RewriteError> {
@@ -65,25 +61,14 @@ fn rewritten(file: &Path, old: &[u8], config: &Config) -> Result<Vec<u8>, Rewrit
     if lost.is_empty() {
         Ok(text)
     } else {
-        Err(RewriteError::Lost(
-            lost.iter().map(|parameter| parameter.name).collect(),
-        ))
+        Err(RewriteError::Lost(lost.iter().map(|parameter| parameter.name).collect()))
     }
 }
 
 /// The parameters that `text` as the content of `file` gives other values.
-fn differing(
-    file: &Path,
-    text: &[u8],
-    config: &Config,
-) -> Result<Vec<&'static Parameter>, RewriteError> {
-    let read = Settings::of_text(file, text)
-        .map_err(RewriteError::Wrong)?
-        .config;
-    Ok(PARAMETERS
-        .iter()
-        .filter(|parameter| parameter.line(&read) != parameter.line(config))
-        .collect())
+fn differing(file: &Path, text: &[u8], config: &Config) -> Result<Vec<&'static Parameter>, RewriteError> {
+    let read = Settings::of_text(file, text).map_err(RewriteError::Wrong)?.config;
+    Ok(PARAMETERS.iter().filter(|parameter| parameter.line(&read) != parameter.line(config)).collect())
 }
 
 /// `old` with the lines of `changed` parameters replaced, or appended where there are none.
@@ -125,10 +110,7 @@ fn append(text: &mut Vec<u8>, parameters: &[&'static Parameter], config: &Config
     if text.last().is_some_and(|byte| *byte != b'\n') {
         text.push(b'\n');
     }
-    if !text
-        .split(|byte| *byte == b'\n')
-        .any(|line| line.trim_ascii() == MARK.as_bytes())
-    {
+    if !text.split(|byte| *byte == b'\n').any(|line| line.trim_ascii() == MARK.as_bytes()) {
         let blank = if text.is_empty() { "" } else { "\n" };
         text.extend_from_slice(format!("{blank}{MARK}\n").as_bytes());
     }
@@ -152,10 +134,7 @@ fn replace(file: &Path, text: &[u8]) -> io::Result<()> {
         path => path?,
     };
     let folder = file.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut name = file
-        .file_name()
-        .ok_or(io::ErrorKind::InvalidInput)?
-        .to_owned();
+    let mut name = file.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = folder.join(name);
     let written = write_new(&temporary, &file, text).and_then(|()| fs::rename(&temporary, &file));
@@ -169,12 +148,7 @@ fn replace(file: &Path, text: &[u8]) -> io::Result<()> {
 
 /// A new file with the permissions of `model`; it may hold passwords, so nobody else reads it before it has them.
 fn write_new(path: &Path, model: &Path, text: &[u8]) -> io::Result<()> {
-    let mut new = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut new = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     match fs::metadata(model) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         found => new.set_permissions(found?.permissions())?,
@@ -189,17 +163,9 @@ impl fmt::Display for RewriteError {
             Self::NoFile => f.write_str("ERR The server is running without a config file"),
             Self::Io(error) => write!(f, "ERR Rewriting config file: {error}"),
             // A reply is one line.
-            Self::Wrong(error) => write!(
-                f,
-                "ERR Rewriting config file: {}",
-                error.to_string().replace('\n', " ")
-            ),
+            Self::Wrong(error) => write!(f, "ERR Rewriting config file: {}", error.to_string().replace('\n', " ")),
             Self::Lost(names) => {
-                write!(
-                    f,
-                    "ERR Rewriting config file: an included file adds to {}",
-                    names.join(", ")
-                )
+                write!(f, "ERR Rewriting config file: an included file adds to {}", names.join(", "))
             }
         }
     }

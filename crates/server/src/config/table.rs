@@ -122,8 +122,7 @@ impl Parameter {
     /// The row of a name or an alias, in any case, and the name that matched, in lower case.
     pub fn find(name: &str) -> Option<(&'static Self, &'static str)> {
         let rows = super::PARAMETERS.iter();
-        let mut names =
-            rows.flat_map(|parameter| parameter.names().map(move |known| (parameter, known)));
+        let mut names = rows.flat_map(|parameter| parameter.names().map(move |known| (parameter, known)));
         names.find(|(_, known)| known.eq_ignore_ascii_case(name))
     }
 
@@ -160,11 +159,8 @@ impl Parameter {
         match self.words {
             Words::One => (self.write)(config, words),
             Words::List | Words::Growing => {
-                let mut split: Vec<String> = words
-                    .iter()
-                    .flat_map(|word| word.split_ascii_whitespace())
-                    .map(str::to_owned)
-                    .collect();
+                let mut split: Vec<String> =
+                    words.iter().flat_map(|word| word.split_ascii_whitespace()).map(str::to_owned).collect();
                 if split.is_empty() {
                     split.push(String::new());
                 }
@@ -183,47 +179,23 @@ impl Parameter {
         write: fn(&mut Config, &[String]) -> Result<(), String>,
     ) -> Self {
         let (change, effect, privacy) = (Change::Live, Effect::Full, Privacy::Open);
-        Self {
-            name,
-            alias: None,
-            group,
-            change,
-            effect,
-            privacy,
-            words,
-            help,
-            describe,
-            read,
-            write,
-        }
+        Self { name, alias: None, group, change, effect, privacy, words, help, describe, read, write }
     }
 
     pub(super) const fn alias(self, alias: &'static str) -> Self {
-        Self {
-            alias: Some(alias),
-            ..self
-        }
+        Self { alias: Some(alias), ..self }
     }
 
     pub(super) const fn start_only(self) -> Self {
-        Self {
-            change: Change::StartOnly,
-            ..self
-        }
+        Self { change: Change::StartOnly, ..self }
     }
 
     pub(super) const fn no_effect(self) -> Self {
-        Self {
-            effect: Effect::NoEffect,
-            ..self
-        }
+        Self { effect: Effect::NoEffect, ..self }
     }
 
     pub(super) const fn secret(self) -> Self {
-        Self {
-            privacy: Privacy::Secret,
-            ..self
-        }
+        Self { privacy: Privacy::Secret, ..self }
     }
 }
 

@@ -9,9 +9,7 @@ use std::collections::BTreeSet;
 
 /// Enough of a glob for these tests: a star at the end.
 fn star(pattern: &[u8], name: &[u8]) -> bool {
-    pattern
-        .strip_suffix(b"*")
-        .map_or(pattern == name, |prefix| name.starts_with(prefix))
+    pattern.strip_suffix(b"*").map_or(pattern == name, |prefix| name.starts_with(prefix))
 }
 
 fn get(config: &Config, name: &str) -> String {
@@ -21,28 +19,20 @@ fn get(config: &Config, name: &str) -> String {
 }
 
 fn set(config: &mut Config, name: &str, value: &str) -> Result<Vec<&'static str>, String> {
-    config
-        .set(&[(name.as_bytes(), value.as_bytes())])
-        .map_err(|error| error.to_string())
+    config.set(&[(name.as_bytes(), value.as_bytes())]).map_err(|error| error.to_string())
 }
 
 /// Sets through the row, so that parameters of the start can be tested too.
 fn assign(name: &str, value: &str) -> Result<Config, String> {
     let mut config = Config::default();
     let (parameter, _) = Parameter::find(name).unwrap();
-    parameter
-        .assign(&mut config, &[value.to_owned()])
-        .map(|()| config)
+    parameter.assign(&mut config, &[value.to_owned()]).map(|()| config)
 }
 
 #[test]
 fn names_are_unique_and_in_lower_case() {
     let mut seen = BTreeSet::new();
-    for name in PARAMETERS
-        .iter()
-        .flat_map(Parameter::names)
-        .chain(foreign::IGNORED.iter().copied())
-    {
+    for name in PARAMETERS.iter().flat_map(Parameter::names).chain(foreign::IGNORED.iter().copied()) {
         assert_eq!(name, name.to_ascii_lowercase());
         assert!(seen.insert(name), "{name} twice");
     }
@@ -61,15 +51,8 @@ fn every_default_is_made_of_its_own_words() {
             .assign(&mut config, &[parameter.reply(&default)])
             .unwrap_or_else(|why| panic!("{}: {why}", parameter.name));
         assert_eq!(config, default, "{}", parameter.name);
-        assert_eq!(
-            parameter.assign(&mut config, &[]),
-            Err("wrong number of arguments".to_owned())
-        );
-        assert!(
-            parameter.help().ends_with('.') && !parameter.accepts().is_empty(),
-            "{}",
-            parameter.name
-        );
+        assert_eq!(parameter.assign(&mut config, &[]), Err("wrong number of arguments".to_owned()));
+        assert!(parameter.help().ends_with('.') && !parameter.accepts().is_empty(), "{}", parameter.name);
     }
 }
 
@@ -84,11 +67,7 @@ fn every_bound_fits_its_type() {
             let Some(bounds) = why.strip_prefix("argument must be between ") else {
                 continue;
             };
-            let (least, most) = bounds
-                .strip_suffix(" inclusive")
-                .unwrap()
-                .split_once(" and ")
-                .unwrap();
+            let (least, most) = bounds.strip_suffix(" inclusive").unwrap().split_once(" and ").unwrap();
             for bound in [least, most] {
                 parameter.assign(&mut config, &[bound.to_owned()]).unwrap();
                 assert_eq!(parameter.reply(&config), bound, "{}", parameter.name);
@@ -102,17 +81,10 @@ fn get_answers_patterns_aliases_and_any_case() {
     let config = Config::default();
     assert_eq!(config.get(&[b"PORT"], star), [("port", "6379".to_owned())]);
     assert_eq!(config.get(&[b"nothing"], star), []);
-    let names: Vec<_> = config
-        .get(&[b"hash-*", b"port", b"hash-max-listpack-value"], star)
-        .iter()
-        .map(|pair| pair.0)
-        .collect();
-    let hash = [
-        "hash-max-listpack-entries",
-        "hash-max-ziplist-entries",
-        "hash-max-listpack-value",
-        "hash-max-ziplist-value",
-    ];
+    let names: Vec<_> =
+        config.get(&[b"hash-*", b"port", b"hash-max-listpack-value"], star).iter().map(|pair| pair.0).collect();
+    let hash =
+        ["hash-max-listpack-entries", "hash-max-ziplist-entries", "hash-max-listpack-value", "hash-max-ziplist-value"];
     assert_eq!(names, [&["port"], hash.as_slice()].concat());
 }
 
@@ -193,91 +165,35 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     ("maxclients", "+7", INTEGER),
     ("maxclients", " 7", INTEGER),
     ("maxclients", "99999999999999999999", INTEGER),
-    (
-        "maxclients",
-        "0",
-        "argument must be between 1 and 4294967295 inclusive",
-    ),
-    (
-        "timeout",
-        "99999999999999",
-        "argument must be between 0 and 2147483647 inclusive",
-    ),
-    (
-        "slowlog-log-slower-than",
-        "-5",
-        "argument must be between -1 and 9223372036854775807 inclusive",
-    ),
-    (
-        "proto-max-bulk-len",
-        "1",
-        "argument must be between 1048576 and 9223372036854775807 inclusive",
-    ),
+    ("maxclients", "0", "argument must be between 1 and 4294967295 inclusive"),
+    ("timeout", "99999999999999", "argument must be between 0 and 2147483647 inclusive"),
+    ("slowlog-log-slower-than", "-5", "argument must be between -1 and 9223372036854775807 inclusive"),
+    ("proto-max-bulk-len", "1", "argument must be between 1048576 and 9223372036854775807 inclusive"),
     ("maxmemory", "foo", MEMORY),
     ("maxmemory", "1.5gb", MEMORY),
     ("maxmemory", "-1", MEMORY),
     ("maxmemory", "b", MEMORY),
     ("maxmemory", "5gib", MEMORY),
     ("maxmemory", "99999999999gb", MEMORY),
-    (
-        "maxmemory-clients",
-        "x",
-        "argument must be a memory or percent value",
-    ),
-    (
-        "maxmemory-clients",
-        "-1%",
-        "argument must be a memory or percent value",
-    ),
-    (
-        "maxmemory-clients",
-        "150%",
-        "percentage argument must be less or equal to 100",
-    ),
+    ("maxmemory-clients", "x", "argument must be a memory or percent value"),
+    ("maxmemory-clients", "-1%", "argument must be a memory or percent value"),
+    ("maxmemory-clients", "150%", "percentage argument must be less or equal to 100"),
     ("protected-mode", "maybe", "argument must be 'yes' or 'no'"),
     ("maxmemory-policy", "xx", POLICIES),
-    (
-        "appendfsync",
-        "always yes",
-        "argument(s) must be one of the following: everysec, always, no",
-    ),
-    (
-        "loglevel",
-        "foo",
-        "argument(s) must be one of the following: debug, verbose, notice, warning",
-    ),
+    ("appendfsync", "always yes", "argument(s) must be one of the following: everysec, always, no"),
+    ("loglevel", "foo", "argument(s) must be one of the following: debug, verbose, notice, warning"),
     ("save", "1", "Invalid save parameters"),
     ("save", "a b", "Invalid save parameters"),
     ("save", "0 1", "Invalid save parameters"),
     ("save", "1 -1", "Invalid save parameters"),
-    (
-        "client-output-buffer-limit",
-        "foo",
-        "Wrong number of arguments in buffer limit configuration.",
-    ),
-    (
-        "client-output-buffer-limit",
-        "foo 1 1 1",
-        "Invalid client class specified in buffer limit configuration.",
-    ),
+    ("client-output-buffer-limit", "foo", "Wrong number of arguments in buffer limit configuration."),
+    ("client-output-buffer-limit", "foo 1 1 1", "Invalid client class specified in buffer limit configuration."),
     ("client-output-buffer-limit", "normal x 1 1", LIMITS),
     ("client-output-buffer-limit", "normal 1 0 -3", LIMITS),
-    (
-        "notify-keyspace-events",
-        "Q",
-        "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.",
-    ),
+    ("notify-keyspace-events", "Q", "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."),
     ("oom-score-adj-values", "1 2", "wrong number of arguments"),
-    (
-        "oom-score-adj-values",
-        "0 x 2",
-        "Invalid oom-score-adj-values, elements must be between -2000 and 2000.",
-    ),
-    (
-        "oom-score-adj-values",
-        "0 1 2001",
-        "Invalid oom-score-adj-values, elements must be between -2000 and 2000.",
-    ),
+    ("oom-score-adj-values", "0 x 2", "Invalid oom-score-adj-values, elements must be between -2000 and 2000."),
+    ("oom-score-adj-values", "0 1 2001", "Invalid oom-score-adj-values, elements must be between -2000 and 2000."),
     ("databases", "3", "can't set immutable config"),
     ("replicaof", "a 1", "can't set immutable config"),
 ];
@@ -299,63 +215,31 @@ fn refusals_have_the_words_of_redis() {
 #[test]
 fn refusals_at_start_have_the_words_of_redis() {
     let cases = [
-        (
-            "port",
-            "99999",
-            "argument must be between 0 and 65535 inclusive",
-        ),
-        (
-            "unixsocketperm",
-            "999",
-            "argument couldn't be parsed as an octal number",
-        ),
-        (
-            "unixsocketperm",
-            "1777",
-            "argument must be between 0 and 777 inclusive",
-        ),
-        (
-            "bind",
-            "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17",
-            "Too many bind addresses specified.",
-        ),
+        ("port", "99999", "argument must be between 0 and 65535 inclusive"),
+        ("unixsocketperm", "999", "argument couldn't be parsed as an octal number"),
+        ("unixsocketperm", "1777", "argument must be between 0 and 777 inclusive"),
+        ("bind", "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17", "Too many bind addresses specified."),
         ("replicaof", "a", "wrong number of arguments"),
         ("replicaof", "a 99999", "Invalid master port"),
         ("replicaof", "a 0", "Invalid master port"),
-        (
-            "dbfilename",
-            "a/b",
-            "dbfilename can't be a path, just a filename",
-        ),
+        ("dbfilename", "a/b", "dbfilename can't be a path, just a filename"),
         ("appendfilename", "", "appendfilename can't be empty"),
     ];
     for (name, value, reason) in cases {
-        assert_eq!(
-            assign(name, value),
-            Err(reason.to_owned()),
-            "{name} {value}"
-        );
+        assert_eq!(assign(name, value), Err(reason.to_owned()), "{name} {value}");
     }
 }
 
 #[test]
 fn set_is_all_or_nothing_and_says_what_changed() {
     let mut config = Config::default();
-    let changed = config.set(&[
-        (b"TIMEOUT", b"5"),
-        (b"slave-priority", b"7"),
-        (b"hz", b"10"),
-        (b"replica-priority", b"8"),
-    ]);
+    let changed =
+        config.set(&[(b"TIMEOUT", b"5"), (b"slave-priority", b"7"), (b"hz", b"10"), (b"replica-priority", b"8")]);
     assert_eq!(changed, Ok(vec!["timeout", "replica-priority"]));
     assert_eq!((config.timeout, config.replica_priority), (5, 8));
 
     let before = config.clone();
-    assert!(
-        config
-            .set(&[(b"timeout", b"6"), (b"maxmemory", b"x")])
-            .is_err()
-    );
+    assert!(config.set(&[(b"timeout", b"6"), (b"maxmemory", b"x")]).is_err());
     assert_eq!(config, before);
 }
 
@@ -366,14 +250,8 @@ fn set_names_the_culprit_as_redis_does() {
     let unknown = "ERR Unknown option or number of arguments for CONFIG SET - ";
     let failed = "ERR CONFIG SET failed (possibly related to argument ";
     assert_eq!(error(&[(b"NoSuch", b"1")]), format!("{unknown}'NoSuch'"));
-    assert_eq!(
-        error(&[(b"a\r\n\xff", b"1")]),
-        format!("{unknown}'a  \u{fffd}'")
-    );
-    assert_eq!(
-        error(&[(b"hz", b"1"), (b"HZ", b"2")]),
-        format!("{failed}'hz') - duplicate parameter")
-    );
+    assert_eq!(error(&[(b"a\r\n\xff", b"1")]), format!("{unknown}'a  \u{fffd}'"));
+    assert_eq!(error(&[(b"hz", b"1"), (b"HZ", b"2")]), format!("{failed}'hz') - duplicate parameter"));
     assert_eq!(
         error(&[(b"daemonize", b"no"), (b"x", b"1")]),
         format!("{failed}'daemonize') - can't set immutable config")
@@ -386,38 +264,22 @@ fn set_names_the_culprit_as_redis_does() {
         error(&[(b"Slave-Priority", b"x")]),
         format!("{failed}'slave-priority') - argument couldn't be parsed into an integer")
     );
-    assert_eq!(
-        error(&[(b"requirepass", b"\xff")]),
-        format!("{failed}'requirepass') - argument must be UTF-8 text")
-    );
+    assert_eq!(error(&[(b"requirepass", b"\xff")]), format!("{failed}'requirepass') - argument must be UTF-8 text"));
 }
 
 #[test]
 fn one_class_of_output_limits_keeps_the_others() {
     let mut config = Config::default();
-    let changed = set(
-        &mut config,
-        "client-output-buffer-limit",
-        "replica 1 0 3 NORMAL 1mb 1kb 1",
-    );
+    let changed = set(&mut config, "client-output-buffer-limit", "replica 1 0 3 NORMAL 1mb 1kb 1");
     assert_eq!(changed, Ok(vec!["client-output-buffer-limit"]));
     let expected = "normal 1048576 1024 1 slave 1 0 3 pubsub 33554432 8388608 60";
     assert_eq!(get(&config, "client-output-buffer-limit"), expected);
-    assert_eq!(
-        config.client_output_buffer_limit.replica,
-        OutputLimit {
-            hard: 1,
-            soft: 0,
-            soft_seconds: 3
-        }
-    );
+    assert_eq!(config.client_output_buffer_limit.replica, OutputLimit { hard: 1, soft: 0, soft_seconds: 3 });
 }
 
 #[test]
 fn event_classes_answer_for_sets_of_them() {
-    let classes = assign("notify-keyspace-events", "KEA")
-        .unwrap()
-        .notify_keyspace_events;
+    let classes = assign("notify-keyspace-events", "KEA").unwrap().notify_keyspace_events;
     assert!(classes.contains(EventClasses::ALL) && classes.contains(EventClasses::STREAM));
     assert!(!classes.contains(EventClasses::KEY_MISS) && !classes.contains(EventClasses::NEW));
     assert!(!classes.is_empty() && EventClasses::default().is_empty());
@@ -427,29 +289,19 @@ fn event_classes_answer_for_sets_of_them() {
 fn debug_hides_secrets() {
     let config = assign("requirepass", "swordfish").unwrap();
     let text = format!("{config:?}");
-    assert!(
-        !text.contains("swordfish") && text.contains(r#""requirepass": "(not shown)""#),
-        "{text}"
-    );
+    assert!(!text.contains("swordfish") && text.contains(r#""requirepass": "(not shown)""#), "{text}");
     assert_eq!(get(&config, "requirepass"), "swordfish");
 }
 
 #[test]
 fn the_reference_names_every_parameter() {
     let page = parameters_markdown();
-    for name in PARAMETERS
-        .iter()
-        .flat_map(Parameter::names)
-        .chain(foreign::IGNORED.iter().copied())
-    {
+    for name in PARAMETERS.iter().flat_map(Parameter::names).chain(foreign::IGNORED.iter().copied()) {
         assert!(page.contains(&format!("`{name}`")), "{name}");
     }
     let row = "| `maxmemory` | `0` | memory, at least 0 | live | Budget for hot records";
     assert!(page.contains(row), "{page}");
-    let rows: Vec<_> = page
-        .lines()
-        .filter(|line| line.starts_with("| `"))
-        .collect();
+    let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| `")).collect();
     assert_eq!(rows.len(), PARAMETERS.len());
     for row in rows {
         assert_eq!(row.replace("\\|", "").matches('|').count(), 6, "{row}");
@@ -459,25 +311,16 @@ fn the_reference_names_every_parameter() {
 #[test]
 fn the_sample_is_the_defaults() {
     let sample = sample_conf();
-    assert!(
-        sample
-            .lines()
-            .all(|line| line.is_empty() || line.starts_with('#'))
-    );
-    let commented = sample.lines().filter(|line| {
-        line.starts_with('#') && !line.starts_with("# ") && !line.starts_with("###")
-    });
+    assert!(sample.lines().all(|line| line.is_empty() || line.starts_with('#')));
+    let commented =
+        sample.lines().filter(|line| line.starts_with('#') && !line.starts_with("# ") && !line.starts_with("###"));
     let lines: Vec<&str> = commented.map(|line| &line[1..]).collect();
-    let settings =
-        Settings::of_text(std::path::Path::new("sample"), lines.join("\n").as_bytes()).unwrap();
+    let settings = Settings::of_text(std::path::Path::new("sample"), lines.join("\n").as_bytes()).unwrap();
     assert_eq!(settings.config, Config::default());
-    let working = PARAMETERS
-        .iter()
-        .filter(|parameter| parameter.effect == Effect::Full);
+    let working = PARAMETERS.iter().filter(|parameter| parameter.effect == Effect::Full);
     assert!(
-        working.map(|parameter| parameter.name).eq(PARAMETERS
-            .iter()
-            .map(|row| row.name)
-            .filter(|name| settings.origins.contains_key(name)))
+        working
+            .map(|parameter| parameter.name)
+            .eq(PARAMETERS.iter().map(|row| row.name).filter(|name| settings.origins.contains_key(name)))
     );
 }

@@ -82,13 +82,8 @@ impl Number {
     fn parse(&self, word: &str) -> Result<i128, String> {
         match self {
             Self::Integer(range) => {
-                let number =
-                    parse_integer(word).ok_or("argument couldn't be parsed into an integer")?;
-                within(
-                    number.into(),
-                    (*range.start()).into(),
-                    (*range.end()).into(),
-                )
+                let number = parse_integer(word).ok_or("argument couldn't be parsed into an integer")?;
+                within(number.into(), (*range.start()).into(), (*range.end()).into())
             }
             Self::Memory(range) => {
                 let bytes = parse_memory(word).ok_or("argument must be a memory value")?;
@@ -108,9 +103,7 @@ impl Number {
 
     fn format(&self, number: i128, form: Form) -> String {
         match (self, form) {
-            (Self::Integer(_), Form::Reply | Form::File) | (Self::Memory(_), Form::Reply) => {
-                number.to_string()
-            }
+            (Self::Integer(_), Form::Reply | Form::File) | (Self::Memory(_), Form::Reply) => number.to_string(),
             (Self::Memory(_), Form::File) => with_unit(number.unsigned_abs()),
             (Self::Octal(_), Form::Reply | Form::File) => format!("{number:o}"),
         }
@@ -118,20 +111,12 @@ impl Number {
 
     fn describe(&self) -> String {
         match self {
-            Self::Integer(range) => format!(
-                "integer, {}",
-                span(
-                    *range.start() as i128,
-                    *range.end() as i128,
-                    i128::to_string
-                )
-            ),
+            Self::Integer(range) => {
+                format!("integer, {}", span(*range.start() as i128, *range.end() as i128, i128::to_string))
+            }
             Self::Memory(range) => {
                 let bound = |bytes: &i128| with_unit(bytes.unsigned_abs());
-                format!(
-                    "memory, {}",
-                    span((*range.start()).into(), (*range.end()).into(), bound)
-                )
+                format!("memory, {}", span((*range.start()).into(), (*range.end()).into(), bound))
             }
             Self::Octal(most) => format!("octal, 0 to {most:o}"),
         }
@@ -140,9 +125,7 @@ impl Number {
 
 /// Bounds as a reader wants them: the largest value that fits the type is not news.
 fn span(least: i128, most: i128, text: impl Fn(&i128) -> String) -> String {
-    if most >= i128::from(i32::MAX)
-        && matches!(most, 0x7fff_ffff | 0xffff_ffff | 0x7fff_ffff_ffff_ffff)
-    {
+    if most >= i128::from(i32::MAX) && matches!(most, 0x7fff_ffff | 0xffff_ffff | 0x7fff_ffff_ffff_ffff) {
         format!("at least {}", text(&least))
     } else {
         format!("{} to {}", text(&least), text(&most))
@@ -150,11 +133,7 @@ fn span(least: i128, most: i128, text: impl Fn(&i128) -> String) -> String {
 }
 
 fn within(number: i128, least: i128, most: i128) -> Result<i128, String> {
-    if (least..=most).contains(&number) {
-        Ok(number)
-    } else {
-        Err(outside(least, most))
-    }
+    if (least..=most).contains(&number) { Ok(number) } else { Err(outside(least, most)) }
 }
 
 fn outside(least: i128, most: i128) -> String {
@@ -163,28 +142,17 @@ fn outside(least: i128, most: i128) -> String {
 
 /// A decimal integer in its one canonical spelling, as Redis reads them: no plus, no leading zeros or spaces.
 pub fn parse_integer(word: &str) -> Option<i64> {
-    word.parse()
-        .ok()
-        .filter(|number: &i64| number.to_string() == word)
+    word.parse().ok().filter(|number: &i64| number.to_string() == word)
 }
 
 /// Units of memory, the longest name first among those that end alike.
-const UNITS: [(&str, u64); 7] = [
-    ("kb", 1 << 10),
-    ("mb", 1 << 20),
-    ("gb", 1 << 30),
-    ("k", 1_000),
-    ("m", 1_000_000),
-    ("g", 1_000_000_000),
-    ("b", 1),
-];
+const UNITS: [(&str, u64); 7] =
+    [("kb", 1 << 10), ("mb", 1 << 20), ("gb", 1 << 30), ("k", 1_000), ("m", 1_000_000), ("g", 1_000_000_000), ("b", 1)];
 
 /// Bytes with an optional unit in any case: `1k` is 1000, `1kb` is 1024.
 pub fn parse_memory(word: &str) -> Option<u64> {
     let lower = word.to_ascii_lowercase();
-    let unit = UNITS
-        .iter()
-        .find_map(|(name, size)| Some((lower.strip_suffix(name)?, *size)));
+    let unit = UNITS.iter().find_map(|(name, size)| Some((lower.strip_suffix(name)?, *size)));
     let (digits, size) = unit.unwrap_or((&lower, 1));
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -298,15 +266,8 @@ impl Field for String {
 
 /// The index of `word` in `names`, in any case.
 pub fn choose(word: &str, names: &[&str]) -> Result<usize, String> {
-    let found = names
-        .iter()
-        .position(|name| name.eq_ignore_ascii_case(word));
-    found.ok_or_else(|| {
-        format!(
-            "argument(s) must be one of the following: {}",
-            names.join(", ")
-        )
-    })
+    let found = names.iter().position(|name| name.eq_ignore_ascii_case(word));
+    found.ok_or_else(|| format!("argument(s) must be one of the following: {}", names.join(", ")))
 }
 
 /// Declares an enum each of whose variants has a name in the configuration.
