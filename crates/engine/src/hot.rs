@@ -210,7 +210,7 @@ impl Entry {
     #[inline]
     #[must_use]
     pub fn cost(&self) -> usize {
-        self.bytes.capacity() + ENTRY_OVERHEAD
+        allocated(self.bytes.capacity()) + ENTRY_OVERHEAD
     }
 
     /// Notes a use.
@@ -229,6 +229,14 @@ impl Entry {
             self.bytes.shrink_to_fit();
         }
     }
+}
+
+/// What an allocation of `bytes` takes: the allocator's size classes are 16 bytes apart up to 128, then four to each
+/// power of two.
+#[inline]
+const fn allocated(bytes: usize) -> usize {
+    let step = if bytes <= 128 { 16 } else { 1 << (bytes - 1).ilog2().saturating_sub(2) };
+    bytes.next_multiple_of(step)
 }
 
 /// What left a stripe.
@@ -304,5 +312,16 @@ impl Stripe {
             self.changes += 1;
         }
         evicted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cost_of_an_entry_is_that_of_its_size_class() {
+        let classes: Vec<usize> = [0, 1, 16, 17, 128, 129, 160, 161, 256, 257, 1024, 1025].map(allocated).to_vec();
+        assert_eq!(classes, [0, 16, 16, 32, 128, 160, 160, 192, 256, 320, 1024, 1280]);
     }
 }

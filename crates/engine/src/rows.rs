@@ -51,6 +51,9 @@ impl RowRange {
     }
 }
 
+/// What the overlay has of a range: rows in order (`None`: gone), and ranges of which the store's rows are gone.
+pub type RowsCopy = (BTreeMap<Vec<u8>, Option<Vec<u8>>>, Vec<RowRange>);
+
 /// What the overlay knows about a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Overlaid {
@@ -125,7 +128,7 @@ impl DirtyRows {
 
     /// A copy of what is known about a range: rows in order (`None`: gone), and ranges of which the store's rows are gone.
     #[must_use]
-    pub fn copy(&self, rows: RowsId, range: &RowRange) -> (BTreeMap<Vec<u8>, Option<Vec<u8>>>, Vec<RowRange>) {
+    pub fn copy(&self, rows: RowsId, range: &RowRange) -> RowsCopy {
         let part = self.part(rows).lock();
         let Some(set) = part.get(&rows) else { return (BTreeMap::new(), Vec::new()) };
         let copied =

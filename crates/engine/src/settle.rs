@@ -8,6 +8,8 @@
 //! write: [clear?] dead rows.. records.. rows.., settled = cut
 //! each stripe, under its lock:  what has not changed since is clean
 //! ```
+//!
+//! This is done for one group of stripes after the other; the mark moves, and rows go, with the last.
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
@@ -29,6 +31,8 @@ use crate::txn::Scratch;
 
 /// A batch is written when it has so many bytes.
 const BATCH_BYTES: usize = if cfg!(test) { 256 } else { 1 << 20 };
+/// A cycle copies about so many bytes of records at a time.
+const GROUP_BYTES: usize = if cfg!(test) { 2048 } else { 8 << 20 };
 /// How long one wait for the log's sync is, before it is looked at again.
 const SYNC_WAIT: Duration = Duration::from_millis(200);
 /// A record is physically removed when it expired so long before the flushed mark's time, in milliseconds.
@@ -142,17 +146,35 @@ impl Taken {
     }
 }
 
-/// Everything one cycle took.
-struct Cycle {
+/// Where a cycle begins, and where its next group of stripes does.
+#[derive(Clone, Copy)]
+struct Begin {
+    /// When the cycle ends, every frame that begins before this is in the store.
     cut: u64,
+    time: Millis,
+    replayed: Option<u64>,
+    stripe: usize,
+}
+
+/// What a cycle took of one group of stripes: a cycle goes in groups, so that it copies only so much at a time. Only
+/// after the last group does the settled mark move.
+struct Cycle {
+    begin: Begin,
+    /// The first stripe of the next group.
+    next: usize,
     /// Nothing newer than this was taken.
     through: u64,
-    time: Millis,
     records: Vec<Taken>,
     rows: TakenRows,
     /// Row sets without an owner. Of each, the frame that removed the owner is before `through`.
     dead: Vec<RowsId>,
     clears: bool,
+}
+
+impl Cycle {
+    fn is_last(&self) -> bool {
+        self.next == STRIPES
+    }
 }
 
 /// Writes everything dirty of a shard to its store. Waits for the disk.
@@ -170,23 +192,28 @@ pub fn settle(shard: &Shard, instance: &Instance) -> Result<(), Fault> {
 /// As [`settle`], by the holder of the settle lock.
 pub fn settle_locked(shard: &Shard, budget: &crate::budget::Budget, settling: &mut Settling) -> Result<(), Fault> {
     bury_expired(shard, budget);
-    let mut cycle = take(shard, settling.replayed);
-    let nothing = cycle.records.is_empty() && cycle.rows.writes.is_empty() && cycle.dead.is_empty() && !cycle.clears;
     let settled = shard.progress.settled.load(Ordering::Relaxed);
-    if nothing && cycle.cut - settled < 4096 {
+    let mut cycle = take(shard, Begin::of(shard, settling));
+    let nothing = cycle.records.is_empty() && cycle.rows.writes.is_empty() && cycle.dead.is_empty() && !cycle.clears;
+    if nothing && cycle.is_last() && cycle.begin.cut - settled < 4096 {
         put_back(shard, cycle);
         return Ok(());
     }
-    match sync_before_write(shard, &cycle, settling).and_then(|()| write(shard, &mut cycle, settling)) {
-        Ok(()) => {
-            finish(shard, budget, cycle);
-            budget.wake();
-            Ok(())
+    loop {
+        let next = Begin { stripe: cycle.next, ..cycle.begin };
+        let is_last = cycle.is_last();
+        match sync_before_write(shard, &cycle, settling).and_then(|()| write(shard, &mut cycle, settling)) {
+            Ok(()) => finish(shard, budget, cycle),
+            Err(fault) => {
+                put_back(shard, cycle);
+                return Err(fault);
+            }
         }
-        Err(fault) => {
-            put_back(shard, cycle);
-            Err(fault)
+        budget.wake();
+        if is_last {
+            return Ok(());
         }
+        cycle = take(shard, next);
     }
 }
 
@@ -198,7 +225,9 @@ fn bury_expired(shard: &Shard, budget: &crate::budget::Budget) {
     let mut bytes = Vec::new();
     for expired in shard.store.take_expired(EXPIRED_A_CYCLE) {
         // What a masked store has is gone as a whole.
-        if shard.store_is_masked() || !matches!(shard.store.record(&expired.key, Reach::Disk, &mut bytes), Ok(Found::Yes)) {
+        if shard.store_is_masked()
+            || !matches!(shard.store.record(&expired.key, Reach::Disk, &mut bytes), Ok(Found::Yes))
+        {
             continue;
         }
         let Ok(record) = Record::decode(&bytes) else { continue };
@@ -229,21 +258,32 @@ fn bury_expired(shard: &Shard, budget: &crate::budget::Budget) {
     }
 }
 
-fn take(shard: &Shard, replayed: Option<u64>) -> Cycle {
-    // The time first: it is then that of a frame before the cut.
-    let time = shard.last_time();
-    let cut = replayed.unwrap_or_else(|| shard.log.end().0);
-    let clears = shard.store_is_masked();
-    let mut records = Vec::new();
-    for at in 0..STRIPES {
-        take_stripe(shard, &mut shard.stripes[at].0.lock(), at, &mut records);
+impl Begin {
+    fn of(shard: &Shard, settling: &Settling) -> Self {
+        // The time first: it is then that of a frame before the cut.
+        let time = shard.last_time();
+        let cut = settling.replayed.unwrap_or_else(|| shard.log.end().0);
+        Self { cut, time, replayed: settling.replayed, stripe: 0 }
     }
-    let rows = shard.rows.take();
+}
+
+/// Takes the dirty records of some stripes, and after the last stripe the rows.
+fn take(shard: &Shard, begin: Begin) -> Cycle {
+    let clears = shard.store_is_masked();
+    let (mut records, mut next) = (Vec::new(), begin.stripe);
+    let mut bytes = 0;
+    while next < STRIPES && bytes < GROUP_BYTES {
+        let taken = records.len();
+        take_stripe(shard, &mut shard.stripes[next].0.lock(), next, &mut records);
+        bytes += records[taken..].iter().map(|taken: &Taken| taken.write.bytes()).sum::<usize>();
+        next += 1;
+    }
+    let rows = if next == STRIPES { shard.rows.take() } else { TakenRows::default() };
     // Also those of frames after the cut: their owners' tombstones may have been taken, and once these are in the store
     // nothing tells of the rows any more.
     let dead = std::mem::take(&mut *shard.dead.lock());
-    let through = replayed.unwrap_or_else(|| shard.log.end().0);
-    Cycle { cut, through, time, records, rows, dead, clears }
+    let through = begin.replayed.unwrap_or_else(|| shard.log.end().0);
+    Cycle { begin, next, through, records, rows, dead, clears }
 }
 
 fn take_stripe(shard: &Shard, stripe: &mut Stripe, at: usize, records: &mut Vec<Taken>) {
@@ -309,10 +349,11 @@ fn write(shard: &Shard, cycle: &mut Cycle, settling: &mut Settling) -> Result<()
             batch.push(write.clone())?;
         }
     }
-    let count = shard.stored_records();
-    batch.writes.extend(shard.settled_marks(cycle.cut, settling.ahead, cycle.time, count));
-    batch.write()?;
-    Ok(())
+    if cycle.is_last() {
+        let Begin { cut, time, .. } = cycle.begin;
+        batch.writes.extend(shard.settled_marks(cut, settling.ahead, time, shard.stored_records()));
+    }
+    batch.write()
 }
 
 /// Writes the records in the order of their keys.
@@ -358,9 +399,9 @@ fn write_records(batch: &mut Batch<'_>, records: &mut [Taken], dead: &mut Vec<Ro
 /// are compared as one number: most comparisons then touch no key.
 fn in_key_order(records: &[Taken]) -> Vec<usize> {
     let Some(first) = records.first().map(Taken::key) else { return Vec::new() };
-    let common = records.iter().fold(first.len(), |common, taken| {
-        first[..common].iter().zip(taken.key()).take_while(|(a, b)| a == b).count()
-    });
+    let common = records
+        .iter()
+        .fold(first.len(), |common, taken| first[..common].iter().zip(taken.key()).take_while(|(a, b)| a == b).count());
     let number = |key: &[u8]| {
         let mut bytes = [0; 8];
         let rest = &key[common..key.len().min(common + 8)];
@@ -419,9 +460,11 @@ impl Batch<'_> {
 /// What was written and has not changed since is clean.
 fn finish(shard: &Shard, budget: &crate::budget::Budget, cycle: Cycle) {
     let progress = &shard.progress;
-    progress.settled.store(cycle.cut, Ordering::Release);
-    progress.settled_time.store(cycle.time.0, Ordering::Release);
-    progress.cycles.fetch_add(1, Ordering::Relaxed);
+    if cycle.is_last() {
+        progress.settled.store(cycle.begin.cut, Ordering::Release);
+        progress.settled_time.store(cycle.begin.time.0, Ordering::Release);
+        progress.cycles.fetch_add(1, Ordering::Relaxed);
+    }
     progress.writes.fetch_add((cycle.records.len() + cycle.rows.writes.len()) as u64, Ordering::Relaxed);
     let (mut used, mut dirty) = (0, 0);
     let mut at = 0;

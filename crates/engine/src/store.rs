@@ -108,13 +108,16 @@ impl Write {
     }
 }
 
+/// Key and value of an entry.
+pub type KeyValue<'a> = (&'a [u8], &'a [u8]);
+
 /// Walks one family in key order. The walk sees the store as it was when it began.
 pub trait Cursor {
     /// The present entry: key and value; `None` at the end.
     ///
     /// # Errors
     /// A fault of the disk.
-    fn entry(&self) -> Result<Option<(&[u8], &[u8])>, Fault>;
+    fn entry(&self) -> Result<Option<KeyValue<'_>>, Fault>;
 
     /// Goes to the next entry.
     fn advance(&mut self);

@@ -179,10 +179,13 @@ impl Merge<'_> {
     }
 }
 
+/// What a run has changed of a row set: rows, and ranges that it cleared before.
+pub type OwnRows<'a> = (&'a BTreeMap<Vec<u8>, RowChange>, &'a [RowRange]);
+
 /// Visits rows of a range: what was fetched, under what the run itself has changed.
 pub fn merge_rows(
     fetched: &BTreeMap<Vec<u8>, Vec<u8>>,
-    own: Option<(&BTreeMap<Vec<u8>, RowChange>, &[RowRange])>,
+    own: Option<OwnRows<'_>>,
     range: &RowRange,
     seen: &mut dyn FnMut(&[u8], &[u8]) -> bool,
 ) {

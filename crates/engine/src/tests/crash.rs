@@ -1,9 +1,11 @@
 //! Kills at random points: what was written to the log is there again, whatever the store had kept.
 
+use keyspace::Head;
 use proptest::prelude::*;
 
 use super::calls::Call;
 use super::model::{Keep, Machine, Run, Step, any_meanwhile, any_run, any_upkeep, explore};
+use crate::run::{LockKey, Scope};
 
 fn any_crash() -> impl Strategy<Value = Step> {
     let keep = prop_oneof![1 => (0..60usize).prop_map(Keep::First), 2 => (0..12usize).prop_map(Keep::AllBut)];
@@ -45,8 +47,8 @@ fn dense_steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Call::Clear),
     ];
     // Each kill comes when the log is written and a settle has been under way.
-    let kill = (0..12usize, any_crash())
-        .prop_map(|(batches, crash)| vec![Step::WriteLogs, Step::FailSettle(batches), crash]);
+    let kill =
+        (0..12usize, any_crash()).prop_map(|(batches, crash)| vec![Step::WriteLogs, Step::FailSettle(batches), crash]);
     let steps = prop_oneof![
         5 => prop::collection::vec(call, 1..4).prop_map(|calls| vec![run(calls)]),
         1 => Just(vec![Step::Settle]),
@@ -91,5 +93,40 @@ fn the_ops_after_a_clear_in_its_frame_survive_a_kill() {
         machine.step(&Step::Settle);
         machine.step(&Step::Crash { keep: Keep::First(keep), again: 0 });
         machine.finish();
+    }
+}
+
+#[test]
+fn a_key_that_moves_between_databases_is_never_in_neither() {
+    let mut machine = Machine::new(1 << 20);
+    let rig = &mut machine.rig;
+    rig.run(Scope::AllShards, 1, &mut |view| Ok(view.put(b"other", &Head::string(None), b"v")?));
+    for (from, to) in [(0, 1), (1, 0)] {
+        rig.set("k", "v");
+        rig.run(Scope::AllShards, 0, &mut |view| {
+            view.delete(b"k")?;
+            view.select(from)?;
+            view.put(b"k", &Head::string(None), b"v")?;
+            Ok(())
+        });
+        rig.write_logs();
+        let keys = [from, to].map(|database| LockKey { database, key: b"k" });
+        rig.run(Scope::Keys(&keys), from, &mut |view| {
+            view.delete(b"k")?;
+            view.select(to)?;
+            view.put(b"k", &Head::string(None), b"v")?;
+            Ok(())
+        });
+        // Nothing has asked for the logs to be written since.
+        rig.crash();
+        let mut found = [false; 2];
+        rig.run(Scope::Keys(&keys), from, &mut |view| {
+            for database in [from, to] {
+                view.select(database)?;
+                found[database] = view.record(b"k")?.is_some();
+            }
+            Ok(())
+        });
+        assert!(found[to], "what takes is durable before what gives is written");
     }
 }

@@ -81,14 +81,19 @@ impl Run {
             names[..declared].iter().map(|(database, key)| LockKey { database: *database, key }).collect();
         let scope = if looks { Scope::Walk } else { Scope::Keys(&keys) };
         let mut answers = Vec::new();
-        drive(instance, scratch, Request { place: Place::Worker, scope, database: self.database, clock }, &mut |view| {
-            answers.clear();
-            assert_eq!(view.now(), clock);
-            for call in &self.calls {
-                answers.push(call.apply(view, self.database)?);
-            }
-            if self.abort { Err(Abort::Undo) } else { Ok(()) }
-        });
+        drive(
+            instance,
+            scratch,
+            Request { place: Place::Worker, scope, database: self.database, clock },
+            &mut |view| {
+                answers.clear();
+                assert_eq!(view.now(), clock);
+                for call in &self.calls {
+                    answers.push(call.apply(view, self.database)?);
+                }
+                if self.abort { Err(Abort::Undo) } else { Ok(()) }
+            },
+        );
         answers
     }
 }
