@@ -139,6 +139,7 @@ impl Call {
         matches!(self, Self::Count | Self::Walk { .. } | Self::RandomKey)
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm a call, each of them short")]
     pub fn apply(&self, view: &mut dyn View, database: usize) -> Result<String, Abort> {
         view.select(database)?;
         let answer = match *self {

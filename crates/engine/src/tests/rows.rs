@@ -3,8 +3,9 @@
 use keyspace::{Encoding, Head, Kind, string};
 
 use super::{Rig, calls};
-use crate::memory_store::Temper;
-use crate::run::{LockKey, Scope};
+use crate::memory_store::{Moment, Temper};
+use crate::run::{LockKey, Place, Request, Scope};
+use crate::txn::Scratch;
 
 #[test]
 fn rows_go_when_their_key_is_renamed_and_deleted_in_one_run() {
@@ -284,4 +285,41 @@ fn rows_that_were_written_in_a_replay_move_with_a_rename_after_it() {
     rig.set("a", "new");
     rig.audit_settled();
     assert_eq!(rig.get("b").as_deref(), Some(&[1; 4 * 4096 + 5][..]));
+}
+
+/// Something else, on threads' terms: it happens while the desk reads the disk for a run.
+fn while_reading(rig: &Rig, action: impl FnOnce(&crate::instance::Instance, &mut Scratch) + Send + 'static) {
+    rig.store(0).set_temper(Temper::Cold);
+    let instance = rig.instance().clone();
+    rig.store(0).meanwhile(Moment::Read, move || {
+        action(&instance, &mut Scratch::new(9));
+        instance.reload().unwrap();
+    });
+}
+
+#[test]
+fn rows_that_change_while_they_are_fetched_are_fetched_again() {
+    let mut rig = Rig::new();
+    rig.set_long("a", 1);
+    rig.settle();
+    let keys = [LockKey { database: 0, key: b"a" }];
+    while_reading(&rig, move |instance, scratch| {
+        let request = Request { place: Place::Desk, scope: Scope::Keys(&keys), database: 0, clock: super::START };
+        super::drive(instance, scratch, request, &mut |view| {
+            string::write(view, b"a", 0, &[2; 3 * 4096 + 5]).map_err(calls::stop)?;
+            Ok(())
+        });
+    });
+    assert_eq!(rig.get("a").as_deref(), Some(&[2; 3 * 4096 + 5][..]));
+}
+
+#[test]
+fn a_key_that_appears_while_it_is_looked_for_is_found() {
+    let mut rig = Rig::new();
+    let keys = [LockKey { database: 0, key: b"a" }];
+    while_reading(&rig, move |instance, scratch| {
+        let request = Request { place: Place::Desk, scope: Scope::Keys(&keys), database: 0, clock: super::START };
+        super::drive(instance, scratch, request, &mut |view| Ok(view.put(b"a", &Head::string(None), b"1")?));
+    });
+    assert_eq!(rig.get("a").as_deref(), Some(&b"1"[..]));
 }
