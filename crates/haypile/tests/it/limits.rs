@@ -118,3 +118,34 @@ fn a_password_is_asked_for_and_limits_what_a_stranger_may_send() {
     assert_eq!(error(&client.read()), "ERR Protocol error: unauthenticated bulk length");
     assert_eq!(client.try_read(), None);
 }
+
+#[test]
+fn a_password_lets_in_who_knows_it() {
+    let server = Server::start(&["--requirepass", "secret"]);
+    let mut client = server.connect();
+    assert_eq!(error(&client.ask("SET k v")), "NOAUTH Authentication required.");
+    let wrong = "WRONGPASS invalid username-password pair or user is disabled.";
+    assert_eq!(error(&client.ask("AUTH guess")), wrong);
+    assert_eq!(error(&client.ask("AUTH nobody secret")), wrong);
+    assert_eq!(error(&client.ask("GET k")), "NOAUTH Authentication required.");
+    assert_eq!(client.ask("AUTH secret"), ok());
+    assert_eq!(client.ask("SET k v"), ok());
+    assert_eq!(error(&client.ask("AUTH guess")), wrong);
+    assert_eq!(client.ask("GET k"), Value::Bulk(b"v".to_vec()), "a wrong guess does not put out who is in");
+
+    let mut other = server.connect();
+    assert_eq!(other.ask("AUTH default secret"), ok());
+    assert_eq!(other.ask("CONFIG SET requirepass changed"), ok());
+    let mut late = server.connect();
+    assert_eq!(error(&late.ask("AUTH secret")), wrong);
+    assert!(error(&late.ask("HELLO 3")).starts_with("NOAUTH "));
+    assert_eq!(error(&late.ask("HELLO 3 AUTH default secret")), wrong);
+    assert!(matches!(late.ask("HELLO 3 AUTH default changed"), Value::Map(_)));
+    assert_eq!(late.ask("GET k"), Value::Bulk(b"v".to_vec()));
+    assert_eq!(client.ask("GET k"), Value::Bulk(b"v".to_vec()), "who is in stays in");
+
+    let open = Server::start(&[]);
+    let said = "ERR AUTH <password> called without any password configured for the default user. Are you sure your \
+                configuration is correct?";
+    assert_eq!(error(&open.connect().ask("AUTH secret")), said);
+}

@@ -4,13 +4,16 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod basics;
+mod clients;
 mod command_line;
 mod connections;
 mod crash;
 mod desk;
+mod faults;
 mod large;
 mod limits;
 mod server;
+mod snapshot;
 mod stop;
 mod wire;
 

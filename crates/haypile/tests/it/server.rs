@@ -82,10 +82,15 @@ impl Server {
         std::fs::read_to_string(self.path("stdout")).unwrap()
     }
 
-    /// Kills it as a crash would, and starts it again on what it left.
-    pub fn crash_and_restart(mut self) -> Self {
+    /// Kills it as a crash would.
+    pub fn crash(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Kills it as a crash would, and starts it again on what it left.
+    pub fn crash_and_restart(mut self) -> Self {
+        self.crash();
         self.again()
     }
 
@@ -103,6 +108,19 @@ impl Server {
         drop(self);
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         Self::start_in(folder, &args)
+    }
+
+    /// Starts another one on its folder, which must refuse to start. Answers what it says, one sentence.
+    pub fn refusal(&self) -> String {
+        let mut child = spawn(self.folder.path(), free_port(), &self.args);
+        let mut status = None;
+        until("the refusal", || {
+            status = child.try_wait().unwrap();
+            status.is_some()
+        });
+        let said = std::fs::read_to_string(self.path("stderr")).unwrap();
+        assert!(status.unwrap().code() == Some(1) && said.trim_end().lines().count() == 1, "{status:?}: {said}");
+        said
     }
 
     /// Waits for its end.
@@ -134,6 +152,13 @@ impl Drop for Server {
             eprintln!("--- the server on port {} ---\n{}{said}", self.port, self.log());
         }
     }
+}
+
+/// A folder for a server whose data is at `data`.
+pub fn folder_of(data: &Path) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    std::os::unix::fs::symlink(data, folder.path().join("data")).unwrap();
+    folder
 }
 
 /// A port that nobody uses now.

@@ -9,6 +9,9 @@ use resp::{ReplyLimits, Value, encode_command, parse_reply};
 
 use crate::server::PATIENCE;
 
+/// Commands that are sent before their replies are read.
+const BATCH: usize = 64;
+
 trait Stream: Read + Write + Send {
     fn finish(&self) -> io::Result<()>;
 }
@@ -122,6 +125,21 @@ impl Client {
     pub fn call(&mut self, args: &[&[u8]]) -> Value {
         self.send(args);
         self.read()
+    }
+
+    /// Sends commands, a batch at a time, and hands each one's place and reply to `check`.
+    pub fn each(&mut self, count: usize, command: impl Fn(usize) -> Vec<Vec<u8>>, mut check: impl FnMut(usize, Value)) {
+        for from in (0..count).step_by(BATCH) {
+            let batch = from..count.min(from + BATCH);
+            let mut bytes = Vec::new();
+            for n in batch.clone() {
+                let args = command(n);
+                let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
+                encode_command(&args, &mut bytes);
+            }
+            self.send_raw(&bytes);
+            batch.for_each(|n| check(n, self.read()));
+        }
     }
 
     /// The same, of words.
