@@ -28,6 +28,9 @@ use crate::shared::{Shared, clock};
 /// Jobs that may wait for a thread, for each thread.
 const QUEUE_PER_THREAD: usize = 32;
 
+/// How far the desk's threads stand back behind the workers, in the kernel's -20..=19.
+const DESK_NICENESS: i32 = 5;
+
 /// What is to be done.
 pub(crate) enum Task {
     /// A command line on the wire, which begins at `at` and fits the table.
@@ -110,6 +113,9 @@ impl Clerk {
     }
 
     fn serve(mut self, jobs: &Receiver<Job>) {
+        // Where cores are scarce, what is in memory comes first: workers run before the desk. Without the right to say
+        // so, all are equal.
+        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), DESK_NICENESS);
         while let Ok(job) = jobs.recv() {
             let Job { task, protocol, info, answer, .. } = job;
             let done = match task {
