@@ -10,6 +10,7 @@ mod connections;
 mod crash;
 mod desk;
 mod faults;
+mod full_disk;
 mod large;
 mod limits;
 mod server;

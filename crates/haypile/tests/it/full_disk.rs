@@ -1,0 +1,221 @@
+//! A disk without room: writes are refused or wait, reads go on, and both end when there is room.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use resp::Value;
+use tempfile::TempDir;
+
+use crate::server::{Server, folder_of, until};
+use crate::wire::{Client, bulk, ok};
+
+/// A write that meets the full disk waits for room, so one writer alone would see no refusal.
+const WRITERS: usize = 4;
+const MOST_WRITERS: usize = 32;
+/// Refusals during which reads are tried.
+const REFUSALS: usize = 200;
+const SMALL_SEGMENTS: [&str; 2] = ["--log-segment-bytes", "8mb"];
+
+/// A small file system of its own.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    /// `None`: this machine does not let the test have one, and that has been said.
+    fn mount(mebibytes: u32) -> Option<Self> {
+        let folder = TempDir::new().unwrap();
+        let size = format!("size={mebibytes}m,mode=700");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &size, "haypile-test"])
+            .arg(folder.path())
+            .output()
+            .map_err(|error| error.to_string())
+            .and_then(|output| {
+                let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+                if output.status.success() { Ok(()) } else { Err(said) }
+            });
+        match mounted {
+            Ok(()) => Some(Self(folder)),
+            Err(why) => {
+                println!("left out, no file system can be mounted: {why}");
+                None
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// A file that takes room away.
+    fn fill(&self, mebibytes: usize) -> PathBuf {
+        let path = self.path().join("filler");
+        fs::write(&path, vec![1; mebibytes << 20]).unwrap();
+        path
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // A test that fails has more to say than this.
+        let _ = Command::new("umount").arg("--lazy").arg(self.path()).status();
+    }
+}
+
+fn key(writer: usize, n: usize) -> Vec<u8> {
+    format!("writer:{writer}:{n}").into_bytes()
+}
+
+fn value(writer: usize, n: usize) -> Vec<u8> {
+    let mut value = format!("{writer}:{n}:").into_bytes();
+    value.resize(2048, b'.');
+    value
+}
+
+/// What the writers have seen.
+#[derive(Default)]
+struct Seen {
+    acknowledged: [AtomicUsize; MOST_WRITERS],
+    refused: AtomicUsize,
+    /// Each writer is to end with the next write that is acknowledged.
+    stop: AtomicBool,
+}
+
+impl Seen {
+    fn acknowledged(&self, writer: usize) -> usize {
+        self.acknowledged[writer].load(Ordering::Acquire)
+    }
+
+    fn refused(&self) -> usize {
+        self.refused.load(Ordering::Acquire)
+    }
+
+    fn total(&self) -> usize {
+        (0..MOST_WRITERS).map(|writer| self.acknowledged(writer)).sum()
+    }
+}
+
+/// Clients that write one key after the other, each until it is acknowledged or the server is gone.
+struct Writers {
+    seen: Arc<Seen>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Writers {
+    fn start(server: &Server) -> Self {
+        let mut writers = Self { seen: Arc::default(), threads: Vec::new() };
+        (0..WRITERS).for_each(|_| writers.add(server));
+        writers
+    }
+
+    fn add(&mut self, server: &Server) {
+        let (writer, seen, mut client) = (self.threads.len(), Arc::clone(&self.seen), server.connect());
+        self.threads.push(std::thread::spawn(move || {
+            loop {
+                let n = seen.acknowledged(writer);
+                let mut command = Vec::new();
+                resp::encode_command(&[b"SET", &key(writer, n), &value(writer, n)], &mut command);
+                if client.try_send_raw(&command).is_err() {
+                    return;
+                }
+                match client.try_read() {
+                    Some(Value::Error(text)) if text.starts_with(b"MISCONF ") => {
+                        seen.refused.fetch_add(1, Ordering::AcqRel);
+                    }
+                    Some(other) => {
+                        assert_eq!(other, ok());
+                        seen.acknowledged[writer].store(n + 1, Ordering::Release);
+                        if seen.stop.load(Ordering::Acquire) {
+                            return;
+                        }
+                    }
+                    None => return,
+                }
+            }
+        }));
+    }
+
+    /// Waits until so many more writes are refused, which says that the disk is full, and does `meanwhile` meanwhile.
+    fn until_refused(&mut self, server: &Server, more: usize, mut meanwhile: impl FnMut(&Seen)) {
+        let mut client = server.connect();
+        let mut last = self.seen.refused();
+        let enough = last + more;
+        until("writes to be refused", || {
+            let now = self.seen.refused();
+            // All that write may have met the full disk at once, and wait for room: then it takes another one.
+            if now == last && self.threads.len() < MOST_WRITERS && is_full(&mut client) {
+                self.add(server);
+            }
+            last = now;
+            meanwhile(&self.seen);
+            now >= enough
+        });
+    }
+
+    fn join(self) -> Arc<Seen> {
+        self.threads.into_iter().for_each(|thread| thread.join().unwrap());
+        self.seen
+    }
+}
+
+fn is_full(client: &mut Client) -> bool {
+    match client.ask("INFO persistence") {
+        Value::Bulk(text) => String::from_utf8(text).unwrap().contains("health=no-space"),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Every acknowledged key has its value.
+fn check(client: &mut Client, seen: &Seen) {
+    for writer in 0..MOST_WRITERS {
+        let get = |n| vec![b"GET".to_vec(), key(writer, n)];
+        let right = |n, got: Value| assert!(got == bulk(value(writer, n)), "{writer}:{n} is {got:?}");
+        client.each(seen.acknowledged(writer), get, right);
+    }
+}
+
+#[test]
+fn writes_are_refused_while_there_is_no_room_and_come_back_by_themselves() {
+    let Some(disk) = SmallDisk::mount(96) else { return };
+    let filler = disk.fill(30);
+    let server = Server::start_in(folder_of(disk.path()), &SMALL_SEGMENTS);
+    let mut writers = Writers::start(&server);
+    writers.until_refused(&server, 1, |_| {});
+    let mut client = server.connect();
+    writers.until_refused(&server, REFUSALS, |seen| {
+        for writer in 0..WRITERS {
+            let last = seen.acknowledged(writer) - 1;
+            assert_eq!(client.call(&[b"GET", &key(writer, last)]), bulk(value(writer, last)));
+        }
+    });
+    check(&mut client, &writers.seen);
+
+    writers.seen.stop.store(true, Ordering::Release);
+    fs::remove_file(filler).unwrap();
+    let seen = writers.join();
+    check(&mut client, &seen);
+    assert_eq!(client.ask("SET healed yes"), ok());
+    let server = server.crash_and_restart();
+    let mut client = server.connect();
+    check(&mut client, &seen);
+    assert_eq!(client.ask("DBSIZE"), Value::Integer(seen.total() as i64 + 1));
+}
+
+#[test]
+fn a_crash_without_room_loses_nothing() {
+    let Some(disk) = SmallDisk::mount(96) else { return };
+    let filler = disk.fill(30);
+    let mut server = Server::start_in(folder_of(disk.path()), &SMALL_SEGMENTS);
+    let mut writers = Writers::start(&server);
+    writers.until_refused(&server, REFUSALS, |_| {});
+    server.crash();
+    let seen = writers.join();
+    fs::remove_file(filler).unwrap();
+    let server = server.again();
+    let mut client = server.connect();
+    check(&mut client, &seen);
+    assert_eq!(client.ask("SET healed yes"), ok());
+}
