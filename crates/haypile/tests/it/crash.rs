@@ -86,7 +86,7 @@ fn rounds(args: &[&str], rounds: usize, writes: u64) {
 
 #[test]
 fn acknowledged_writes_survive_the_end_of_the_process() {
-    rounds(&[], scale(10, 100), 2_000);
+    rounds(&[], scale(100, 400), 2_000);
 }
 
 #[test]
