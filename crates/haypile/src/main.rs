@@ -1,9 +1,9 @@
 //! The haypile binary: arguments, logging, and the wiring of the store into the server.
-#![forbid(unsafe_code)]
 
 mod allocator;
 mod arguments;
 mod logging;
+mod malloc_conf;
 mod memory;
 mod serve;
 mod signals;
