@@ -13,6 +13,8 @@ mod faults;
 mod full_disk;
 mod large;
 mod limits;
+mod mixed_crash;
+mod random;
 mod server;
 mod snapshot;
 mod stop;
