@@ -604,11 +604,27 @@ fn turn(shard: &Shard, instance: &Instance) -> bool {
             true
         }
         Err(fault) => {
+            if fault.kind == FaultKind::NoSpace {
+                give_up_retained_log(shard);
+            }
             if !shard.has_refusal() {
                 tracing::error!(database = shard.database, %fault, "writes are refused: settle failed");
             }
             shard.set_refusal(Some(fault));
             false
+        }
+    }
+}
+
+/// A full disk is worse than a replica that needs a full sync: only what a restart replays is kept of the log, and what
+/// somebody has a lease on.
+fn give_up_retained_log(shard: &Shard) {
+    shard.log.retain_from(Lsn(shard.progress.flushed.load(Ordering::Relaxed)));
+    match shard.log.trim() {
+        Ok(0) => {}
+        Ok(segments) => tracing::warn!(database = shard.database, segments, "the disk is full: old log was removed"),
+        Err(error) => {
+            tracing::error!(database = shard.database, %error, "the disk is full, and old log cannot be removed")
         }
     }
 }

@@ -43,11 +43,18 @@ pub struct DirtyCopy<'a> {
     asked: &'a Asked<'a>,
     entries: BTreeMap<Vec<u8>, Vec<u8>>,
     records: usize,
+    /// What the absence of records tells of is in frames that begin before this.
+    gone_before: u64,
 }
 
 impl<'a> DirtyCopy<'a> {
     pub fn new(asked: &'a Asked<'a>) -> Self {
-        Self { asked, entries: BTreeMap::new(), records: 0 }
+        Self { asked, entries: BTreeMap::new(), records: 0, gone_before: 0 }
+    }
+
+    /// What the absence of records tells of is in frames that begin before this.
+    pub fn gone_before(&self) -> u64 {
+        self.gone_before
     }
 
     /// Of a shard whose stripes are not locked by this run.
@@ -89,6 +96,9 @@ impl<'a> DirtyCopy<'a> {
         }
         let gone = entry.is_tombstone() || !is_live(entry, self.asked.now);
         self.records += usize::from(!gone);
+        if gone {
+            self.gone_before = self.gone_before.max(entry.lsn() + 1);
+        }
         let bytes = if gone { Vec::new() } else { entry.stored_bytes().to_vec() };
         self.entries.insert(entry.key().to_vec(), bytes);
         while self.records > most {

@@ -7,6 +7,7 @@ use keyspace::{Head, Millis, Page, Record, RowsId, Seek, Stop, View};
 use super::{Cleared, Need, Txn};
 use crate::hot::{STRIPES, Stripe};
 use crate::rows::{RowChange, RowRange};
+use crate::shard::Shard;
 use crate::store::Reach;
 use crate::walk;
 
@@ -191,8 +192,15 @@ impl View for Txn<'_> {
             }
             None => walk::DirtyCopy::of_shard(shard, &asked),
         };
-        let store_is_empty = part.cleared.is_some();
-        walk::walk(shard, &asked, dirty, store_is_empty, seen).map_err(|fault| self.fail(fault))
+        let cleared = part.cleared.is_some();
+        let mut told = if cleared || shard.store_is_masked() { shard.log.end().0 } else { dirty.gone_before() };
+        let page = walk::walk(shard, &asked, dirty, cleared, &mut |key, record| {
+            told = told.max(record.lsn + 1);
+            seen(key, record);
+        });
+        let part = &mut self.parts[self.at];
+        part.seen = part.seen.max(told);
+        page.map_err(|fault| self.fail(fault))
     }
 
     fn cursor(&mut self, key: &[u8]) -> u64 {
@@ -205,6 +213,7 @@ impl View for Txn<'_> {
 
     fn random_key(&mut self) -> Result<Option<Vec<u8>>, Stop> {
         self.whole_or_walk()?;
+        self.tells_of_all();
         let random = [self.random(), self.random(), self.random()];
         let part = &self.parts[self.at];
         let Some(shard) = part.shard else { return Ok(None) };
@@ -215,6 +224,7 @@ impl View for Txn<'_> {
 
     fn count(&mut self) -> Result<u64, Stop> {
         self.whole_or_walk()?;
+        self.tells_of_all();
         let part = &self.parts[self.at];
         let Some(shard) = part.shard else { return Ok(0) };
         let held = part.whole.map(|base| &self.held[base..base + STRIPES]);
@@ -269,12 +279,20 @@ impl Txn<'_> {
             return Err(Stop::WouldBlock);
         }
         if self.walks || self.part().whole.is_some() || self.part().shard.is_none() {
-            // Any of the present records may be seen.
-            let end = self.part().shard.map_or(0, |shard| shard.log.end().0);
-            self.parts[self.at].seen = end;
             Ok(())
         } else {
             Err(Stop::Undeclared)
         }
+    }
+    /// The run tells of the shard as a whole. On a full disk the last few changes are not in the log, and their clients
+    /// wait; that a number already counts them is better than no number.
+    fn tells_of_all(&mut self) {
+        let mark = |shard: &Shard| match shard.log.health() {
+            replog::Health::NoSpace => shard.log.written().0,
+            replog::Health::Ok | replog::Health::Failed => shard.log.end().0,
+        };
+        let told = self.part().shard.map_or(0, mark);
+        let part = &mut self.parts[self.at];
+        part.seen = part.seen.max(told);
     }
 }

@@ -191,6 +191,8 @@ fn writes_are_refused_while_there_is_no_room_and_come_back_by_themselves() {
             let last = seen.acknowledged(writer) - 1;
             assert_eq!(client.call(&[b"GET", &key(writer, last)]), bulk(value(writer, last)));
         }
+        let counted = client.ask("DBSIZE");
+        assert!(matches!(counted, Value::Integer(count) if count as usize >= seen.total()), "{counted:?}");
     });
     check(&mut client, &writers.seen);
 
