@@ -6,6 +6,7 @@
 mod basics;
 mod clients;
 mod command_line;
+mod conformance;
 mod connections;
 mod crash;
 mod desk;

@@ -86,19 +86,37 @@ impl Client {
 
     /// Reads a reply; `None`: the server has closed.
     pub fn try_read(&mut self) -> Option<Value> {
+        let (value, used) = self.complete()?;
+        self.advance(used);
+        Some(value)
+    }
+
+    /// Reads a reply as its bytes.
+    pub fn read_raw(&mut self) -> Vec<u8> {
+        let (_, used) = self.complete().expect("a reply");
+        let bytes = self.input[self.at..self.at + used].to_vec();
+        self.advance(used);
+        bytes
+    }
+
+    /// Receives until the next reply is complete; answers how long it is, too.
+    fn complete(&mut self) -> Option<(Value, usize)> {
         let limits = ReplyLimits { max_bulk_len: 1 << 30, ..ReplyLimits::default() };
         loop {
-            if let Some((value, used)) = parse_reply(&self.input[self.at..], &limits).unwrap() {
-                self.at += used;
-                if self.at == self.input.len() {
-                    self.input.clear();
-                    self.at = 0;
-                }
-                return Some(value);
+            if let Some(complete) = parse_reply(&self.input[self.at..], &limits).unwrap() {
+                return Some(complete);
             }
             if !self.receive() {
                 return None;
             }
+        }
+    }
+
+    fn advance(&mut self, used: usize) {
+        self.at += used;
+        if self.at == self.input.len() {
+            self.input.clear();
+            self.at = 0;
         }
     }
 
