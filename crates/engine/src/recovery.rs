@@ -224,7 +224,7 @@ impl Replay<'_> {
                     self.shard.saw_rows(rows);
                     self.note_owner(rows, key);
                 }
-                if self.leaves_out(key, lsn)? { Ok(()) } else { self.record(lsn, key, op) }
+                if self.leaves_out(key, lsn, op)? { Ok(()) } else { self.record(lsn, key, op) }
             }
         }
     }
@@ -265,14 +265,18 @@ impl Replay<'_> {
     }
 
     /// Decided once per frame and key: whether the store already has the frame's changes of the key.
-    fn leaves_out(&mut self, key: &[u8], lsn: u64) -> Result<bool, Fault> {
+    ///
+    /// A whole record needs no look at the store: what the store has of later frames comes again with them, on top of it.
+    fn leaves_out(&mut self, key: &[u8], lsn: u64, op: &Op<'_>) -> Result<bool, Fault> {
         if lsn >= self.ahead {
             return Ok(false);
         }
         if let Some((_, out)) = self.touched.iter().find(|(touched, _)| touched == key) {
             return Ok(*out);
         }
-        self.load(key)?;
+        if !is_blind(op) {
+            self.load(key)?;
+        }
         let (hash, at) = self.shard.place(key);
         let out = self.shard.stripes[at].0.lock().find(hash, key).is_some_and(|entry| entry.lsn() >= lsn);
         self.touched.push((key.to_vec(), out));
@@ -298,8 +302,7 @@ impl Replay<'_> {
     fn record(&mut self, lsn: u64, key: &[u8], op: &Op<'_>) -> Result<(), Fault> {
         // A record in chunks, too, is put over the one of the store: it may lead to the same rows, and settle must not take
         // them for left behind when they have moved on to another key by then.
-        let is_blind = matches!(op, Op::Put { body, .. } if leads_to(body).is_none());
-        if !is_blind {
+        if !is_blind(op) {
             self.load(key)?;
         }
         let (hash, at) = self.shard.place(key);
@@ -402,6 +405,11 @@ impl Replay<'_> {
 /// The rows of a record.
 fn leads_to(body: &[u8]) -> Option<RowsId> {
     Record::decode_body(body).ok()?.rows_id()
+}
+
+/// Whether an op says all there is to say about its key, so that nothing that was there before matters.
+fn is_blind(op: &Op<'_>) -> bool {
+    matches!(op, Op::Put { body, .. } if leads_to(body).is_none())
 }
 
 /// Changes one record as an op says.

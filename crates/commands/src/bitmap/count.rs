@@ -18,7 +18,9 @@ pub(super) fn bitcount(context: &mut Context<'_>, args: Args<'_>) -> Result<(), 
         _ => return Err(text::SYNTAX.into()),
     };
     let len = string::look(context.view, args.at(1))?.map_or(0, |shape| shape.len);
-    let Some(bits) = range.bits(len) else {
+    // Of two places counted from the end, the one further back must come first; BITPOS only clips them.
+    let is_backwards = range.first < 0 && range.last < 0 && range.first > range.last;
+    let Some(bits) = range.bits(len).filter(|_| !is_backwards) else {
         context.reply.integer(0);
         return Ok(());
     };
@@ -116,7 +118,7 @@ struct Range {
 impl Range {
     /// The bits it means in a string of `len` bytes, if any.
     fn bits(&self, len: u64) -> Option<Bits> {
-        if len == 0 || self.first < 0 && self.last < 0 && self.first > self.last {
+        if len == 0 {
             return None;
         }
         let units = match self.unit {
