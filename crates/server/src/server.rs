@@ -157,8 +157,9 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
+/// One core is left to the desk, to settle and to RocksDB: see docs/decisions/0008.
 fn worker_count(configured: u32) -> usize {
-    if configured == 0 { cores().min(MAX_AUTO_WORKERS) } else { configured as usize }
+    if configured == 0 { (cores() - 1).clamp(1, MAX_AUTO_WORKERS) } else { configured as usize }
 }
 
 fn desk_count(configured: u32) -> usize {

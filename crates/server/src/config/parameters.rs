@@ -51,7 +51,7 @@ parameters! {
     dir: String [Text::Any] = "./data".to_owned(), start_only;
     /// How many databases there are; each is a shard with its own log and store.
     databases: u32 [integer(1, 1024)] = 16, start_only;
-    /// Threads that serve clients; 0 is one for each core, at most 8.
+    /// Threads that serve clients; 0 is one for each core but one, 1 to 8.
     workers: u32 [integer(0, 256)] = 0, start_only;
     /// Threads for commands that must wait for the disk or a lock; 0 is four for each core, 8 to 64.
     desk_threads: u32 [integer(0, 1024)] = 0, start_only;
