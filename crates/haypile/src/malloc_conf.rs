@@ -2,7 +2,7 @@
 //! the name `malloc_conf` points to.
 //!
 //! Huge pages: the hot records of a busy server are spread over more memory than the processor has addresses for in its
-//! translation caches; with pages of 2 MiB a load of small records is a third faster (docs/decisions/0007).
+//! translation caches; what pages of 2 MiB gained is in docs/decisions/0007.
 //!
 //! Why the `unsafe` is sound: an exported name may clash with another definition of it; jemalloc's own is weak, made to
 //! be replaced, and nothing else in this binary defines one. A reference to an array has the layout of the `const char *`

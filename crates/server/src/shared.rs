@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use engine::Instance;
@@ -59,12 +59,7 @@ pub struct Shared {
     changing: Mutex<()>,
 }
 
-/// The clock.
-#[must_use]
-pub fn clock() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
+pub use engine::instance::system_clock as clock;
 
 impl Shared {
     pub(crate) fn new(
