@@ -21,6 +21,7 @@ mod hot;
 pub mod instance;
 pub mod memory_store;
 mod recovery;
+mod row_walk;
 mod rows;
 pub mod run;
 mod settle;

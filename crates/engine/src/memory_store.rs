@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::fault::{Fault, FaultKind};
 use crate::store::{
-    Cursor, ExpiredRecord, Found, Presence, Reach, Store, StoreFactory, StoreHealth, StoreStats, Write,
+    Cursor, Direction, ExpiredRecord, Found, Presence, Reach, Store, StoreFactory, StoreHealth, StoreStats, Write,
 };
 
 /// All that a store holds.
@@ -31,6 +31,8 @@ pub enum Temper {
     Warm,
     /// Reads that may not go to the disk are never answered.
     Cold,
+    /// As `Warm` for points, but walks that may not go to the disk see so many rows and no more.
+    Tepid(usize),
     /// As `Warm`, and writes fail for want of space.
     Full,
 }
@@ -242,14 +244,34 @@ impl Store for MemoryStore {
         Ok(Box::new(Copied::new(range.map(|(key, record)| (key.clone(), record.clone())))))
     }
 
-    fn row_range<'s>(&'s self, rows: RowsId, from: &[u8], to: &[u8]) -> Result<Box<dyn Cursor + 's>, Fault> {
+    fn row_range<'s>(
+        &'s self,
+        rows: RowsId,
+        from: &[u8],
+        to: &[u8],
+        direction: Direction,
+        reach: Reach,
+    ) -> Result<Box<dyn Cursor + 's>, Fault> {
         let copied = {
             let state = self.state.lock();
             let range = state.live.rows.range((rows, from.to_vec())..);
             let range = range.take_while(|((id, row), _)| *id == rows && (to.is_empty() || row.as_slice() < to));
-            Copied::new(range.map(|((_, row), value)| (row.clone(), value.clone())))
+            let mut entries: Vec<_> = range.map(|((_, row), value)| (row.clone(), value.clone())).collect();
+            if direction == Direction::Backward {
+                entries.reverse();
+            }
+            let seen = match (state.temper, reach) {
+                (Temper::Cold, Reach::Memory) => Some(0),
+                (Temper::Tepid(seen), Reach::Memory) => Some(seen),
+                (Temper::Warm | Temper::Full, Reach::Memory) | (_, Reach::Disk) => None,
+            };
+            let cut = seen.is_some_and(|seen| seen < entries.len() || seen == 0);
+            entries.truncate(seen.unwrap_or(usize::MAX));
+            Copied { cut, ..Copied::new(entries.into_iter()) }
         };
-        self.is_now(Moment::Read);
+        if reach == Reach::Disk {
+            self.is_now(Moment::Read);
+        }
         Ok(Box::new(copied))
     }
 
@@ -304,13 +326,15 @@ impl Store for MemoryStore {
 struct Copied {
     entries: std::vec::IntoIter<(Vec<u8>, Vec<u8>)>,
     present: Option<(Vec<u8>, Vec<u8>)>,
+    /// Whether there are more that may not be seen.
+    cut: bool,
 }
 
 impl Copied {
     fn new(entries: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) -> Self {
         let mut entries = entries.collect::<Vec<_>>().into_iter();
         let present = entries.next();
-        Self { entries, present }
+        Self { entries, present, cut: false }
     }
 }
 
@@ -321,6 +345,10 @@ impl Cursor for Copied {
 
     fn advance(&mut self) {
         self.present = self.entries.next();
+    }
+
+    fn would_block(&self) -> bool {
+        self.present.is_none() && self.cut
     }
 }
 

@@ -3,15 +3,14 @@
 //! Row sets are found by rows id. Who changes or reads one holds the stripe lock of its owner's key, so the mutexes here
 //! are only held for the look-up and never contended for long; settle takes them after it has passed every stripe.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
 
 use keyspace::RowsId;
 use parking_lot::Mutex;
-use std::collections::HashMap;
 
-use crate::store::Write;
+use crate::store::{Direction, Write};
 
 const PARTS: usize = 64;
 /// What a dirty row costs beyond its bytes.
@@ -49,10 +48,78 @@ impl RowRange {
         let to = if self.to.is_empty() { Bound::Unbounded } else { Bound::Excluded(self.to.as_slice().max(from)) };
         (Bound::Included(from), to)
     }
+
+    /// Whether no row can belong to it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.to.is_empty() && self.to <= self.from
+    }
+
+    /// Whether all that belongs to `other` belongs to it.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self.from <= other.from && (self.to.is_empty() || (!other.to.is_empty() && other.to <= self.to))
+    }
+
+    /// What a walk has still to visit after `row`.
+    #[must_use]
+    pub fn beyond(self, mut row: Vec<u8>, direction: Direction) -> Self {
+        match direction {
+            Direction::Forward => {
+                row.push(0);
+                Self { from: row, to: self.to }
+            }
+            // Nothing comes before the empty row key; an empty `to` would be the end.
+            Direction::Backward if row.is_empty() => Self { from: vec![0], to: vec![0] },
+            Direction::Backward => Self { from: self.from, to: row },
+        }
+    }
+
+    /// Whether the place where a walk through `other` begins lies in it.
+    #[must_use]
+    pub fn holds_begin_of(&self, other: &Self, direction: Direction) -> bool {
+        match direction {
+            Direction::Forward => self.holds(&other.from),
+            // The walk begins just below its end.
+            Direction::Backward if self.to.is_empty() => other.to.is_empty() || self.from < other.to,
+            Direction::Backward => self.from < other.to && other.to <= self.to,
+        }
+    }
+
+    /// What a walk that began in `covered` has still to visit beyond it.
+    #[must_use]
+    pub fn without(self, covered: &Self, direction: Direction) -> Self {
+        match direction {
+            Direction::Forward if covered.to.is_empty() => Self { from: vec![0], to: vec![0] },
+            Direction::Forward => Self { from: covered.to.clone(), to: self.to },
+            Direction::Backward if covered.from <= self.from => Self { from: vec![0], to: vec![0] },
+            Direction::Backward => Self { from: self.from, to: covered.from.clone() },
+        }
+    }
+
+    /// The part of it that a walk has visited when it comes to the end of `self.beyond(..)`, which is `rest`.
+    #[must_use]
+    pub fn before(self, rest: &Self, direction: Direction) -> Self {
+        match direction {
+            Direction::Forward => Self { from: self.from, to: rest.from.clone() },
+            Direction::Backward if rest.is_empty() => self,
+            Direction::Backward => Self { from: rest.to.clone(), to: self.to },
+        }
+    }
 }
 
-/// What the overlay has of a range: rows in order (`None`: gone), and ranges of which the store's rows are gone.
-pub type RowsCopy = (BTreeMap<Vec<u8>, Option<Vec<u8>>>, Vec<RowRange>);
+/// Some dirty rows of a range, in the order of a walk.
+#[derive(Debug)]
+pub struct DirtyPage {
+    /// The rows; `None`: gone.
+    pub rows: VecDeque<(Vec<u8>, Option<Vec<u8>>)>,
+    /// Whether there are more beyond the last of them.
+    pub more: bool,
+    /// Ranges of which the store's rows are gone.
+    pub cleared: Vec<RowRange>,
+    /// Differs from that of an earlier page when rows may have moved to the store since.
+    pub settled: u64,
+}
 
 /// What the overlay knows about a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +135,14 @@ pub enum Overlaid {
 /// All dirty rows of a shard.
 #[derive(Debug)]
 pub struct DirtyRows {
-    parts: Vec<Mutex<HashMap<RowsId, RowSet>>>,
+    parts: Vec<Mutex<Sets>>,
+}
+
+#[derive(Debug, Default)]
+struct Sets {
+    by_id: HashMap<RowsId, RowSet>,
+    /// How often rows have left for the store.
+    settled: u64,
 }
 
 /// What settle took, to be written and then reported by [`DirtyRows::written`].
@@ -109,7 +183,7 @@ impl Default for DirtyRows {
 }
 
 impl DirtyRows {
-    fn part(&self, rows: RowsId) -> &Mutex<HashMap<RowsId, RowSet>> {
+    fn part(&self, rows: RowsId) -> &Mutex<Sets> {
         &self.parts[rows.0 as usize % PARTS]
     }
 
@@ -117,7 +191,7 @@ impl DirtyRows {
     #[must_use]
     pub fn look(&self, rows: RowsId, row: &[u8]) -> Overlaid {
         let part = self.part(rows).lock();
-        let Some(set) = part.get(&rows) else { return Overlaid::Unknown };
+        let Some(set) = part.by_id.get(&rows) else { return Overlaid::Unknown };
         match set.rows.get(row) {
             Some(DirtyRow { value: Some(value), .. }) => Overlaid::Is(value.clone()),
             Some(DirtyRow { value: None, .. }) => Overlaid::Gone,
@@ -126,14 +200,27 @@ impl DirtyRows {
         }
     }
 
-    /// A copy of what is known about a range: rows in order (`None`: gone), and ranges of which the store's rows are gone.
+    /// The first rows, at most so many, that a walk through a range comes to.
     #[must_use]
-    pub fn copy(&self, rows: RowsId, range: &RowRange) -> RowsCopy {
+    pub fn page(&self, rows: RowsId, range: &RowRange, direction: Direction, most: usize) -> DirtyPage {
         let part = self.part(rows).lock();
-        let Some(set) = part.get(&rows) else { return (BTreeMap::new(), Vec::new()) };
-        let copied =
-            set.rows.range::<[u8], _>(range.bounds()).map(|(row, dirty)| (row.clone(), dirty.value.clone())).collect();
-        (copied, set.cleared.iter().map(|(range, _)| range.clone()).collect())
+        let mut page = DirtyPage { rows: VecDeque::new(), more: false, cleared: Vec::new(), settled: part.settled };
+        let Some(set) = part.by_id.get(&rows) else { return page };
+        let mut dirty = set.rows.range::<[u8], _>(range.bounds());
+        loop {
+            let next = match direction {
+                Direction::Forward => dirty.next(),
+                Direction::Backward => dirty.next_back(),
+            };
+            let Some((row, dirty)) = next else { break };
+            if page.rows.len() == most {
+                page.more = true;
+                break;
+            }
+            page.rows.push_back((row.clone(), dirty.value.clone()));
+        }
+        page.cleared = set.cleared.iter().map(|(range, _)| range.clone()).collect();
+        page
     }
 
     /// Takes in the changes of a commit; answers by how many bytes the dirty rows grew (or shrank).
@@ -145,7 +232,7 @@ impl DirtyRows {
         lsn: u64,
     ) -> i64 {
         let mut part = self.part(rows).lock();
-        let set = part.entry(rows).or_default();
+        let set = part.by_id.entry(rows).or_default();
         let mut grown = 0;
         for range in cleared {
             grown += set.clear(range, lsn);
@@ -163,25 +250,25 @@ impl DirtyRows {
 
     /// Drops a set whose owner is gone; answers the bytes that freed.
     pub fn forget(&self, rows: RowsId) -> i64 {
-        let set = self.part(rows).lock().remove(&rows);
+        let set = self.part(rows).lock().by_id.remove(&rows);
         set.map_or(0, |set| set.cost())
     }
 
     /// Drops everything; answers the bytes that freed.
     pub fn forget_all(&self) -> i64 {
-        self.parts.iter().flat_map(|part| std::mem::take(&mut *part.lock())).map(|(_, set)| set.cost()).sum()
+        self.parts.iter().flat_map(|part| std::mem::take(&mut part.lock().by_id)).map(|(_, set)| set.cost()).sum()
     }
 
     /// Bytes of all sets.
     #[cfg(test)]
     pub fn total_cost(&self) -> i64 {
-        self.parts.iter().map(|part| part.lock().values().map(RowSet::cost).sum::<i64>()).sum()
+        self.parts.iter().map(|part| part.lock().by_id.values().map(RowSet::cost).sum::<i64>()).sum()
     }
 
     /// The sets there are.
     #[cfg(test)]
     pub fn ids(&self) -> Vec<RowsId> {
-        self.parts.iter().flat_map(|part| part.lock().keys().copied().collect::<Vec<_>>()).collect()
+        self.parts.iter().flat_map(|part| part.lock().by_id.keys().copied().collect::<Vec<_>>()).collect()
     }
 
     /// Copies what is dirty, for settle. It stays here until [`DirtyRows::written`].
@@ -189,7 +276,7 @@ impl DirtyRows {
     pub fn take(&self) -> TakenRows {
         let mut taken = TakenRows::default();
         for part in &self.parts {
-            for (rows, set) in part.lock().iter() {
+            for (rows, set) in &part.lock().by_id {
                 set.take(*rows, &mut taken);
             }
         }
@@ -201,7 +288,8 @@ impl DirtyRows {
         let mut freed = 0;
         for mark in taken.marks {
             let mut part = self.part(mark.rows).lock();
-            let Some(set) = part.get_mut(&mark.rows) else { continue };
+            part.settled += 1;
+            let Some(set) = part.by_id.get_mut(&mark.rows) else { continue };
             set.cleared.retain(|(_, lsn)| *lsn > mark.through);
             for row in mark.keys {
                 if let Entry::Occupied(dirty) = set.rows.entry(row)
@@ -212,7 +300,7 @@ impl DirtyRows {
                 }
             }
             if set.rows.is_empty() && set.cleared.is_empty() {
-                part.remove(&mark.rows);
+                part.by_id.remove(&mark.rows);
             }
         }
         freed
@@ -241,11 +329,11 @@ impl RowSet {
 
     fn clear(&mut self, range: RowRange, lsn: u64) -> i64 {
         let mut freed = 0;
-        self.rows.retain(|row, dirty| {
-            let stays = !range.holds(row);
-            freed += if stays { 0 } else { dirty.cost(row) };
-            stays
-        });
+        for (row, dirty) in remove_range(&mut self.rows, &range) {
+            freed += dirty.cost(&row);
+        }
+        // Ranges that grow from one end, as those of a list that is trimmed, do not pile up.
+        self.cleared.retain(|(other, _)| !range.covers(other));
         self.cleared.push((range, lsn));
         -freed
     }
@@ -264,6 +352,12 @@ impl RowSet {
         taken.newest = taken.newest.max(self.newest);
         taken.marks.push(TakenSet { rows, through: self.newest, keys: self.rows.keys().cloned().collect() });
     }
+}
+
+/// Takes the entries of a range out of a map. One by one: to split a map costs as much as all of it.
+pub fn remove_range<V>(map: &mut BTreeMap<Vec<u8>, V>, range: &RowRange) -> Vec<(Vec<u8>, V)> {
+    let rows: Vec<Vec<u8>> = map.range::<[u8], _>(range.bounds()).map(|(row, _)| row.clone()).collect();
+    rows.into_iter().filter_map(|row| map.remove_entry(&row)).collect()
 }
 
 impl DirtyRow {
@@ -321,6 +415,33 @@ mod tests {
         rows.apply(ID, vec![range("", "")], std::iter::empty(), 3);
         rows.written(taken);
         assert_eq!(rows.look(ID, b"z"), Overlaid::Gone, "the later range stays");
+    }
+
+    #[test]
+    fn ranges_that_grow_do_not_pile_up() {
+        let rows = DirtyRows::default();
+        for to in ["b", "c", "d"] {
+            rows.apply(ID, vec![range("a", to)], std::iter::empty(), 1);
+        }
+        let page = rows.page(ID, &range("", ""), Direction::Forward, 1);
+        assert_eq!(page.cleared, [range("a", "d")]);
+    }
+
+    #[test]
+    fn what_a_walk_has_visited_and_what_is_left_make_the_whole() {
+        let all = range("b", "y");
+        for (direction, row) in [(Direction::Forward, "m"), (Direction::Backward, "m"), (Direction::Backward, "b")] {
+            let rest = all.clone().beyond(row.into(), direction);
+            let covered = all.clone().before(&rest, direction);
+            assert!(covered.holds(row.as_bytes()) && !rest.holds(row.as_bytes()), "{direction:?} {row}");
+            assert!(covered.holds_begin_of(&all, direction));
+            assert_eq!(all.clone().without(&covered, direction).is_empty(), rest.is_empty());
+            for row in ["b", "l", "n", "x"].map(str::as_bytes) {
+                assert!(covered.holds(row) != rest.holds(row), "{direction:?} {row:?}");
+            }
+        }
+        let rest = range("", "").beyond(Vec::new(), Direction::Backward);
+        assert!(rest.is_empty() && range("", "").before(&rest, Direction::Backward) == range("", ""));
     }
 
     #[test]

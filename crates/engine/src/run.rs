@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use crate::fault::Fault;
 use crate::hot::{Entry, STRIPES, Stripe};
 use crate::instance::Instance;
+use crate::row_walk::{self, Ended};
 use crate::settle::Settling;
 use crate::shard::Shard;
 use crate::store::{Found, Reach};
@@ -263,8 +264,7 @@ impl Instance {
             }
             Need::Rows(need) => {
                 let Some(shard) = self.shard(need.database) else { return Ok(()) };
-                let rows = fetch_rows(shard, &need)?;
-                fetched.rows.push(FetchedRows { need, rows });
+                fetched.rows.push(fetch_rows(shard, need)?);
                 Ok(())
             }
         }
@@ -296,22 +296,24 @@ enum Attempt {
     Lacks(Need),
 }
 
-/// Reads a range of rows from the store, under the dirty ones that were copied while the owner was locked.
-pub(crate) fn fetch_rows(shard: &Shard, need: &RowsNeed) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Fault> {
-    let mut rows = BTreeMap::new();
-    let mut cursor = shard.store.row_range(need.rows, &need.range.from, &need.range.to)?;
-    while let Some((row, value)) = cursor.entry()? {
-        if !need.dirty.contains_key(row) && !need.cleared.iter().any(|range| range.holds(row)) {
-            rows.insert(row.to_vec(), value.to_vec());
+/// Reads rows without a lock. They are good for a run that finds their owner as it was when they were missed.
+fn fetch_rows(shard: &Shard, need: RowsNeed) -> Result<FetchedRows, Fault> {
+    let (mut rows, mut bytes) = (BTreeMap::new(), 0);
+    let mut last = Vec::new();
+    let ended = row_walk::walk(shard, need.rows, &need.range, need.direction, Reach::Disk, &mut |row, value| {
+        bytes += row.len() + value.len();
+        rows.insert(row.to_vec(), value.to_vec());
+        let goes_on = rows.len() < need.most.rows && bytes < need.most.bytes;
+        if !goes_on {
+            last = row.to_vec();
         }
-        cursor.advance();
-    }
-    for (row, value) in &need.dirty {
-        if let Some(value) = value {
-            rows.insert(row.clone(), value.clone());
-        }
-    }
-    Ok(rows)
+        goes_on
+    })?;
+    let covered = match ended {
+        Ended::Enough => need.range.clone().before(&need.range.clone().beyond(last, need.direction), need.direction),
+        Ended::All | Ended::WouldBlock => need.range.clone(),
+    };
+    Ok(FetchedRows { need, covered, rows })
 }
 
 impl<'r> Txn<'r> {

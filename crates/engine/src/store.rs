@@ -31,6 +31,26 @@ pub enum Found {
     WouldBlock,
 }
 
+/// Which way a walk goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the first key to the last.
+    Forward,
+    /// From the last key to the first.
+    Backward,
+}
+
+impl Direction {
+    /// Whether a walk this way comes to `one` before it comes to `other`.
+    #[must_use]
+    pub fn is_before(self, one: &[u8], other: &[u8]) -> bool {
+        match self {
+            Self::Forward => one < other,
+            Self::Backward => one > other,
+        }
+    }
+}
+
 /// One change of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
@@ -111,7 +131,7 @@ impl Write {
 /// Key and value of an entry.
 pub type KeyValue<'a> = (&'a [u8], &'a [u8]);
 
-/// Walks one family in key order. The walk sees the store as it was when it began.
+/// Walks one family in key order, either way. The walk sees the store as it was when it began.
 pub trait Cursor {
     /// The present entry: key and value; `None` at the end.
     ///
@@ -121,6 +141,11 @@ pub trait Cursor {
 
     /// Goes to the next entry.
     fn advance(&mut self);
+
+    /// Whether it has no entry only because the next one is on the disk, where it may not go.
+    fn would_block(&self) -> bool {
+        false
+    }
 }
 
 /// A record that a compaction found expired.
@@ -194,11 +219,19 @@ pub trait Store: Send + Sync {
     /// A fault of the disk.
     fn records<'s>(&'s self, from: &[u8], prefix: &[u8]) -> Result<Box<dyn Cursor + 's>, Fault>;
 
-    /// Walks the rows `from <= row key < to` of `rows`; keys are row keys, without the rows id.
+    /// Walks the rows `from <= row key < to` of `rows` (empty `to`: to the end); keys are row keys, without the rows id.
+    /// A walk that may not go to the disk ends before what is there, and says so: [`Cursor::would_block`].
     ///
     /// # Errors
     /// A fault of the disk.
-    fn row_range<'s>(&'s self, rows: RowsId, from: &[u8], to: &[u8]) -> Result<Box<dyn Cursor + 's>, Fault>;
+    fn row_range<'s>(
+        &'s self,
+        rows: RowsId,
+        from: &[u8],
+        to: &[u8],
+        direction: Direction,
+        reach: Reach,
+    ) -> Result<Box<dyn Cursor + 's>, Fault>;
 
     /// Applies `batch` in order and atomically.
     ///

@@ -15,7 +15,7 @@ use crate::hot::{Entry, EntryState, Stripe, stripe_of};
 use crate::instance::Instance;
 use crate::rows::{RowChange, RowRange};
 use crate::shard::Shard;
-use crate::store::{Found, Reach};
+use crate::store::{Direction, Found, Reach};
 
 /// What a stopped run lacked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub enum Need {
     Desk,
 }
 
-/// Rows that were missed, with what the overlay had of them at that moment.
+/// Rows that were missed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowsNeed {
     /// The database.
@@ -48,10 +48,30 @@ pub struct RowsNeed {
     pub rows: RowsId,
     /// The range.
     pub range: RowRange,
-    /// Dirty rows of the range; `None`: gone.
-    pub dirty: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    /// Ranges whose rows in the store are gone.
-    pub cleared: Vec<RowRange>,
+    /// From which of its ends on they are wanted.
+    pub direction: Direction,
+    /// How much of it is fetched, unless it has less.
+    pub most: FetchLimit,
+}
+
+/// How much is fetched at a time. A run that comes back for more gets more: most want a few rows of a long range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FetchLimit {
+    /// Rows.
+    pub rows: usize,
+    /// Bytes of rows.
+    pub bytes: usize,
+}
+
+impl FetchLimit {
+    const FIRST: Self = Self { rows: if cfg!(test) { 4 } else { 512 }, bytes: 1 << 20 };
+
+    /// After so many other fetches for the same run.
+    #[must_use]
+    pub fn after(fetches: usize) -> Self {
+        let times = 1 << fetches.min(20);
+        Self { rows: Self::FIRST.rows * times, bytes: Self::FIRST.bytes * times }
+    }
 }
 
 /// What the desk fetched for the next attempt.
@@ -63,12 +83,14 @@ pub struct Fetched {
     pub rows: Vec<FetchedRows>,
 }
 
-/// The whole content of a range of rows.
+/// The content of a range of rows.
 #[derive(Debug)]
 pub struct FetchedRows {
     /// Which were asked for.
     pub need: RowsNeed,
-    /// All of them.
+    /// How far that was followed.
+    pub covered: RowRange,
+    /// All that `covered` holds.
     pub rows: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 

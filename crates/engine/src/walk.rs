@@ -11,7 +11,6 @@ use std::collections::HashMap;
 
 use crate::fault::Fault;
 use crate::hot::{Entry, InStore, STRIPES, Stripe};
-use crate::rows::{RowChange, RowRange};
 use crate::shard::Shard;
 use crate::store::{Found, Reach};
 
@@ -186,43 +185,6 @@ impl Merge<'_> {
         self.last.clear();
         self.last.extend_from_slice(key);
         true
-    }
-}
-
-/// What a run has changed of a row set: rows, and ranges that it cleared before.
-pub type OwnRows<'a> = (&'a BTreeMap<Vec<u8>, RowChange>, &'a [RowRange]);
-
-/// Visits rows of a range: what was fetched, under what the run itself has changed.
-pub fn merge_rows(
-    fetched: &BTreeMap<Vec<u8>, Vec<u8>>,
-    own: Option<OwnRows<'_>>,
-    range: &RowRange,
-    seen: &mut dyn FnMut(&[u8], &[u8]) -> bool,
-) {
-    let Some((changes, cleared)) = own else {
-        for (row, value) in fetched.range::<[u8], _>(range.bounds()) {
-            if !seen(row, value) {
-                return;
-            }
-        }
-        return;
-    };
-    let mut merged: BTreeMap<&[u8], &[u8]> = BTreeMap::new();
-    for (row, value) in fetched.range::<[u8], _>(range.bounds()) {
-        if !cleared.iter().any(|range| range.holds(row)) {
-            merged.insert(row, value);
-        }
-    }
-    for (row, change) in changes.range::<[u8], _>(range.bounds()) {
-        match change {
-            RowChange::Put(value) => drop(merged.insert(row, value)),
-            RowChange::Delete => drop(merged.remove(row.as_slice())),
-        }
-    }
-    for (row, value) in merged {
-        if !seen(row, value) {
-            return;
-        }
     }
 }
 

@@ -141,6 +141,19 @@ pub trait View {
         seen: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), Stop>;
 
+    /// As [`View::rows`], from the last row of the range to the first.
+    ///
+    /// # Errors
+    /// Any [`Stop`].
+    fn rows_back(
+        &mut self,
+        key: &[u8],
+        rows: RowsId,
+        from: &[u8],
+        to: &[u8],
+        seen: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), Stop>;
+
     /// Writes one row. The frame must also change the owner's record ([`View::touch`] at least).
     ///
     /// # Errors
@@ -152,6 +165,13 @@ pub trait View {
     /// # Errors
     /// Any [`Stop`].
     fn delete_row(&mut self, key: &[u8], rows: RowsId, row: &[u8]) -> Result<(), Stop>;
+
+    /// Removes the rows `from <= row key < to` (empty `to`: to the end). Made for many of them: until it has been settled,
+    /// each look at the rows of `key` passes it.
+    ///
+    /// # Errors
+    /// Any [`Stop`].
+    fn delete_rows(&mut self, key: &[u8], rows: RowsId, from: &[u8], to: &[u8]) -> Result<(), Stop>;
 
     /// Says that rows of `key` changed while its record did not.
     ///

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use engine::fault::{Fault, FaultKind};
-use engine::store::Cursor;
-use rust_rocksdb::DBRawIterator;
+use engine::store::{Cursor, Direction};
+use rust_rocksdb::{DBRawIterator, ErrorKind};
 
 use crate::refusal::fault;
 
@@ -13,6 +13,7 @@ pub(crate) struct Walk<'s> {
     iterator: DBRawIterator<'s>,
     /// Bytes in front of each key that the caller does not want to see.
     hidden: usize,
+    direction: Direction,
     dir: &'s Path,
 }
 
@@ -20,7 +21,13 @@ impl<'s> Walk<'s> {
     /// Walks on from the first entry at or after `from`; keys are shown without their first `hidden` bytes.
     pub(crate) fn new(mut iterator: DBRawIterator<'s>, from: &[u8], hidden: usize, dir: &'s Path) -> Self {
         iterator.seek(from);
-        Self { iterator, hidden, dir }
+        Self { iterator, hidden, direction: Direction::Forward, dir }
+    }
+
+    /// Walks back from the last entry that the iterator's bounds allow.
+    pub(crate) fn back(mut iterator: DBRawIterator<'s>, hidden: usize, dir: &'s Path) -> Self {
+        iterator.seek_to_last();
+        Self { iterator, hidden, direction: Direction::Backward, dir }
     }
 }
 
@@ -30,6 +37,7 @@ impl Cursor for Walk<'_> {
         let Some((key, value)) = self.iterator.item() else {
             return match self.iterator.status() {
                 Ok(()) => Ok(None),
+                Err(error) if error.kind() == ErrorKind::Incomplete => Ok(None),
                 Err(error) => Err(fault(&error, "Cannot read on", self.dir)),
             };
         };
@@ -41,7 +49,14 @@ impl Cursor for Walk<'_> {
 
     fn advance(&mut self) {
         if self.iterator.valid() {
-            self.iterator.next();
+            match self.direction {
+                Direction::Forward => self.iterator.next(),
+                Direction::Backward => self.iterator.prev(),
+            }
         }
+    }
+
+    fn would_block(&self) -> bool {
+        !self.iterator.valid() && self.iterator.status().is_err_and(|error| error.kind() == ErrorKind::Incomplete)
     }
 }

@@ -190,8 +190,13 @@ pub(crate) fn writes() -> WriteOptions {
 /// Reads that end where the disk begins.
 pub(crate) fn reads_of_memory() -> ReadOptions {
     let mut reads = ReadOptions::default();
-    reads.set_read_tier(ReadTier::BlockCache);
+    stay_in_memory(&mut reads);
     reads
+}
+
+/// Has reads end where the disk begins.
+pub(crate) fn stay_in_memory(reads: &mut ReadOptions) {
+    reads.set_read_tier(ReadTier::BlockCache);
 }
 
 /// Whether a walk leaves its blocks in the cache.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::fault::{Fault, FaultKind};
-use engine::store::{Cursor, ExpiredRecord, Found, Reach, Store, StoreHealth, StoreStats, Write};
+use engine::store::{Cursor, Direction, ExpiredRecord, Found, Reach, Store, StoreHealth, StoreStats, Write};
 use keyspace::{Millis, RowsId};
 use rust_rocksdb::checkpoint::Checkpoint;
 use rust_rocksdb::{ErrorKind, ReadOptions, WriteBatch, WriteOptions};
@@ -81,12 +81,6 @@ impl RocksStore {
         }
     }
 
-    fn walk(&self, family: Family, from: &[u8], end: Option<Vec<u8>>, leave: Leave, hidden: usize) -> Walk<'_> {
-        let reads = options::reads_of_walk(leave, end);
-        let iterator = self.database.db.raw_iterator_cf_opt(&self.database.family(family), reads);
-        Walk::new(iterator, from, hidden, self.dir())
-    }
-
     /// Appends to `batch` what the writes from `at` on, up to and without the next, ask for.
     fn append(&self, batch: &mut WriteBatch, writes: &[Write], at: usize) -> Result<(), Fault> {
         let family = |family| self.database.family(family);
@@ -158,12 +152,32 @@ impl Store for RocksStore {
     }
 
     fn records<'s>(&'s self, from: &[u8], prefix: &[u8]) -> Result<Box<dyn Cursor + 's>, Fault> {
-        Ok(Box::new(self.walk(Family::Records, from, end_of_prefix(prefix), Leave::Nothing, 0)))
+        let reads = options::reads_of_walk(Leave::Nothing, end_of_prefix(prefix));
+        let iterator = self.database.db.raw_iterator_cf_opt(&self.database.family(Family::Records), reads);
+        Ok(Box::new(Walk::new(iterator, from, 0, self.dir())))
     }
 
-    fn row_range<'s>(&'s self, rows: RowsId, from: &[u8], to: &[u8]) -> Result<Box<dyn Cursor + 's>, Fault> {
+    fn row_range<'s>(
+        &'s self,
+        rows: RowsId,
+        from: &[u8],
+        to: &[u8],
+        direction: Direction,
+        reach: Reach,
+    ) -> Result<Box<dyn Cursor + 's>, Fault> {
         let (from, to) = (row_key(rows, from), rows_end(rows, to));
-        Ok(Box::new(self.walk(Family::Rows, &from, Some(to), Leave::Blocks, ROWS_ID_BYTES)))
+        let mut reads = options::reads_of_walk(Leave::Blocks, Some(to));
+        if reach == Reach::Memory {
+            options::stay_in_memory(&mut reads);
+        }
+        if direction == Direction::Backward {
+            reads.set_iterate_lower_bound(from.as_slice());
+        }
+        let iterator = self.database.db.raw_iterator_cf_opt(&self.database.family(Family::Rows), reads);
+        Ok(Box::new(match direction {
+            Direction::Forward => Walk::new(iterator, &from, ROWS_ID_BYTES, self.dir()),
+            Direction::Backward => Walk::back(iterator, ROWS_ID_BYTES, self.dir()),
+        }))
     }
 
     fn write(&self, batch: &[Write]) -> Result<(), Fault> {

@@ -286,6 +286,26 @@ impl View for MemoryView {
         Ok(())
     }
 
+    fn rows_back(
+        &mut self,
+        _: &[u8],
+        rows: RowsId,
+        from: &[u8],
+        to: &[u8],
+        seen: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), Stop> {
+        self.call()?;
+        let database = self.database();
+        let inside = |row: &[u8]| row >= from && (to.is_empty() || row < to);
+        let of_value = database.rows.range((rows.0, Vec::new())..(rows.0 + 1, Vec::new()));
+        for ((_, row), value) in of_value.rev().filter(|((_, row), _)| inside(row)) {
+            if !seen(row, value) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn put_row(&mut self, key: &[u8], rows: RowsId, row: &[u8], value: &[u8]) -> Result<(), Stop> {
         self.call()?;
         self.log(|ops| ops.put_row(key, rows, row, value));
@@ -297,6 +317,14 @@ impl View for MemoryView {
         self.call()?;
         self.log(|ops| ops.delete_row(key, rows, row));
         self.database().rows.remove(&(rows.0, row.to_vec()));
+        Ok(())
+    }
+
+    fn delete_rows(&mut self, key: &[u8], rows: RowsId, from: &[u8], to: &[u8]) -> Result<(), Stop> {
+        self.call()?;
+        self.log(|ops| ops.delete_rows(key, rows, from, to));
+        let inside = |row: &[u8]| row >= from && (to.is_empty() || row < to);
+        self.database().rows.retain(|(id, row), _| *id != rows.0 || !inside(row));
         Ok(())
     }
 

@@ -84,8 +84,25 @@ pub enum Call {
         key: usize,
         row: u8,
     },
+    /// Reads rows of a range one way or the other, so many at most.
     ReadRows {
         key: usize,
+        from: u8,
+        to: Option<u8>,
+        back: bool,
+        most: usize,
+    },
+    /// Makes as many rows as there are from one to the other.
+    PutRows {
+        key: usize,
+        from: u8,
+        to: u8,
+        fill: u8,
+    },
+    DeleteRows {
+        key: usize,
+        from: u8,
+        to: Option<u8>,
     },
     Usage {
         key: usize,
@@ -118,7 +135,9 @@ impl Call {
             | Self::PutRow { key, .. }
             | Self::DeleteRow { key, .. }
             | Self::ReadRow { key, .. }
-            | Self::ReadRows { key }
+            | Self::ReadRows { key, .. }
+            | Self::PutRows { key, .. }
+            | Self::DeleteRows { key, .. }
             | Self::Usage { key }
             | Self::Move { key, .. } => vec![key],
             Self::Rename { from, to } => vec![from, to],
@@ -203,7 +222,25 @@ impl Call {
                 }
                 None => "no hash".into(),
             },
-            Self::ReadRows { key: k } => all_rows(view, &key(k))?,
+            Self::ReadRows { key: k, from, to, back, most } => {
+                let to = to.map_or(Vec::new(), |to| vec![to]);
+                some_rows(view, &key(k), &[from], &to, back, most)?
+            }
+            Self::PutRows { key: k, from, to, fill } => {
+                for row in from..to {
+                    put_row(view, &key(k), &[row], fill.wrapping_add(row))?;
+                }
+                String::new()
+            }
+            Self::DeleteRows { key: k, from, to } => match rows_of(view, &key(k))? {
+                Some(rows) => {
+                    let to = to.map_or(Vec::new(), |to| vec![to]);
+                    view.delete_rows(&key(k), rows, &[from], &to)?;
+                    view.touch(&key(k))?;
+                    String::new()
+                }
+                None => "no hash".into(),
+            },
             Self::Usage { key: k } => view.usage(&key(k))?.is_some().to_string(),
             Self::Move { key: k, to } => move_to(view, &key(k), database, to)?,
             Self::Clear => {
@@ -272,14 +309,33 @@ fn put_row(view: &mut dyn View, key: &[u8], row: &[u8], fill: u8) -> Result<Stri
     Ok(String::new())
 }
 
-fn all_rows(view: &mut dyn View, key: &[u8]) -> Result<String, Abort> {
+fn some_rows(
+    view: &mut dyn View,
+    key: &[u8],
+    from: &[u8],
+    to: &[u8],
+    back: bool,
+    most: usize,
+) -> Result<String, Abort> {
     let Some(rows) = rows_of(view, key)? else { return Ok("no hash".into()) };
-    let mut seen = String::new();
-    view.rows(key, rows, b"", b"", &mut |row, value| {
+    let (mut seen, mut count) = (String::new(), 0);
+    let mut see = |row: &[u8], value: &[u8]| {
         seen.push_str(&format!("{row:?}={}", value.first().copied().unwrap_or_default()));
-        true
-    })?;
+        count += 1;
+        count < most
+    };
+    if back {
+        view.rows_back(key, rows, from, to, &mut see)?
+    } else {
+        view.rows(key, rows, from, to, &mut see)?
+    };
     Ok(seen)
+}
+
+/// All rows, seen both ways.
+fn all_rows(view: &mut dyn View, key: &[u8]) -> Result<String, Abort> {
+    let back = some_rows(view, key, b"", b"", true, usize::MAX)?;
+    Ok(some_rows(view, key, b"", b"", false, usize::MAX)? + " " + &back)
 }
 
 fn move_to(view: &mut dyn View, key: &[u8], from: usize, to: usize) -> Result<String, Abort> {
@@ -336,6 +392,8 @@ pub fn any_call() -> impl Strategy<Value = Call> {
     let len = || prop::sample::select(vec![0, 1, 40, 99, 101, 4095, 4096, 5000, 9000]);
     let fill = || prop::sample::select(vec![0u8, 1, 50, 200]);
     let offset = || prop::sample::select(vec![0u64, 3, 90, 4000, 4096, 4100, 8192, 12000]);
+    let row = || 0..24u8;
+    let most = || prop::sample::select(vec![1usize, 2, 5, 100]);
     let expires = || prop::option::weighted(0.3, prop::sample::select(vec![500u64, 5_000, 1_000_000]));
     prop_oneof![
         4 => (key(), len(), fill(), expires()).prop_map(|(key, len, fill, expires)| Call::Set { key, len, fill, expires }),
@@ -349,10 +407,13 @@ pub fn any_call() -> impl Strategy<Value = Call> {
         1 => (key(), expires()).prop_map(|(key, expires)| Call::Expire { key, expires }),
         3 => (key(), key()).prop_map(|(from, to)| Call::Rename { from, to }),
         1 => key().prop_map(|key| Call::Touch { key }),
-        3 => (key(), 0..6u8, fill()).prop_map(|(key, row, fill)| Call::PutRow { key, row, fill }),
-        1 => (key(), 0..6u8).prop_map(|(key, row)| Call::DeleteRow { key, row }),
-        1 => (key(), 0..6u8).prop_map(|(key, row)| Call::ReadRow { key, row }),
-        1 => key().prop_map(|key| Call::ReadRows { key }),
+        3 => (key(), row(), fill()).prop_map(|(key, row, fill)| Call::PutRow { key, row, fill }),
+        1 => (key(), row()).prop_map(|(key, row)| Call::DeleteRow { key, row }),
+        1 => (key(), row()).prop_map(|(key, row)| Call::ReadRow { key, row }),
+        4 => (key(), row(), prop::option::of(row()), any::<bool>(), most())
+            .prop_map(|(key, from, to, back, most)| Call::ReadRows { key, from, to, back, most }),
+        2 => (key(), row(), row(), fill()).prop_map(|(key, from, to, fill)| Call::PutRows { key, from, to, fill }),
+        2 => (key(), row(), prop::option::of(row())).prop_map(|(key, from, to)| Call::DeleteRows { key, from, to }),
         1 => key().prop_map(|key| Call::Usage { key }),
         1 => (key(), 0..3usize).prop_map(|(key, to)| Call::Move { key, to }),
         1 => Just(Call::Clear),

@@ -27,7 +27,7 @@ pub enum Step {
     Reload,
     Evict,
     Tick(u64),
-    Cold(bool),
+    Temper(Temper),
     WriteLogs,
     Settled,
     /// A settle, with a run before one of its batches.
@@ -110,7 +110,7 @@ pub struct Machine {
     pub rig: Rig,
     model: MemoryView,
     history: Vec<(Vec<u64>, MemoryView)>,
-    cold: bool,
+    temper: Temper,
 }
 
 impl Machine {
@@ -122,7 +122,7 @@ impl Machine {
         });
         let mut model = MemoryView::new(rig.options.databases, START, 1);
         model.set_limits(Limits { string_chunk_threshold: 100, packed_max_bytes: 1000 });
-        let mut machine = Self { rig, model, history: Vec::new(), cold: false };
+        let mut machine = Self { rig, model, history: Vec::new(), temper: Temper::Warm };
         machine.remember();
         machine
     }
@@ -145,8 +145,8 @@ impl Machine {
             Step::Reload => self.rig.instance().reload().unwrap(),
             Step::Evict => self.rig.evict(),
             Step::Tick(ms) => self.rig.clock = Millis(self.rig.clock.0 + ms),
-            Step::Cold(cold) => {
-                self.cold = *cold;
+            Step::Temper(temper) => {
+                self.temper = *temper;
                 self.chill();
             }
             Step::WriteLogs => self.rig.write_logs(),
@@ -163,7 +163,7 @@ impl Machine {
 
     fn chill(&self) {
         for database in 0..self.rig.options.databases {
-            self.rig.store(database).set_temper(if self.cold { Temper::Cold } else { Temper::Warm });
+            self.rig.store(database).set_temper(self.temper);
         }
     }
 
@@ -333,7 +333,8 @@ pub fn any_upkeep() -> impl Strategy<Value = Step> {
         1 => Just(Step::Reload),
         2 => Just(Step::Evict),
         1 => prop::sample::select(vec![1u64, 700, 10_000]).prop_map(Step::Tick),
-        1 => any::<bool>().prop_map(Step::Cold),
+        2 => prop::sample::select(vec![Temper::Warm, Temper::Cold, Temper::Tepid(0), Temper::Tepid(1), Temper::Tepid(3)])
+            .prop_map(Step::Temper),
         1 => Just(Step::Settled),
     ]
 }

@@ -1,10 +1,10 @@
 //! Exploded values: who owns which rows, over renames, evictions, cold stores and kills.
 
-use keyspace::{Encoding, Head, Kind, string};
+use keyspace::{Encoding, Head, Kind, RowsId, View, string};
 
 use super::{Rig, calls};
 use crate::memory_store::{Moment, Temper};
-use crate::run::{LockKey, Place, Request, Scope};
+use crate::run::{Abort, LockKey, Place, Request, Scope};
 use crate::txn::Scratch;
 
 #[test]
@@ -285,6 +285,85 @@ fn rows_that_were_written_in_a_replay_move_with_a_rename_after_it() {
     rig.set("a", "new");
     rig.audit_settled();
     assert_eq!(rig.get("b").as_deref(), Some(&[1; 4 * 4096 + 5][..]));
+}
+
+fn put_rows(view: &mut dyn View, key: &[u8], rows: std::ops::Range<u16>) -> Result<RowsId, Abort> {
+    let id = view.new_rows();
+    view.put(key, &Head { kind: Kind::Hash, encoding: Encoding::Exploded, expire_at: None }, &id.0.to_le_bytes())?;
+    for row in rows {
+        view.put_row(key, id, &row.to_be_bytes(), &[1])?;
+    }
+    Ok(id)
+}
+
+#[test]
+fn a_short_walk_through_many_rows_of_a_cold_store_fetches_few() {
+    for back in [false, true] {
+        let mut rig = Rig::new();
+        let mut rows = RowsId(0);
+        rig.on(&["a"], |view| {
+            rows = put_rows(view, b"a", 0..2000)?;
+            Ok(())
+        });
+        rig.settle();
+        rig.store(0).set_temper(Temper::Tepid(1));
+        let (mut seen, mut runs) = (Vec::new(), 0);
+        rig.on(&["a"], |view| {
+            runs += 1;
+            seen.clear();
+            let mut see = |row: &[u8], _: &[u8]| {
+                seen.push(u16::from_be_bytes([row[0], row[1]]));
+                seen.len() < 10
+            };
+            if back {
+                view.rows_back(b"a", rows, b"", b"", &mut see)?;
+            } else {
+                view.rows(b"a", rows, b"", b"", &mut see)?;
+            }
+            Ok(())
+        });
+        let expected: Vec<u16> = if back { (1990..2000).rev().collect() } else { (0..10).collect() };
+        assert_eq!(seen, expected);
+        assert!(runs <= 5, "one row in memory, then 4, then 8 fetched: {runs} runs");
+    }
+}
+
+#[test]
+fn a_walk_goes_on_in_the_store_when_dirty_rows_are_settled_under_it() {
+    for back in [false, true] {
+        let mut rig = Rig::new();
+        let mut rows = RowsId(0);
+        rig.on(&["a"], |view| {
+            rows = put_rows(view, b"a", 0..1000)?;
+            Ok(())
+        });
+        let instance = rig.instance().clone();
+        let mut seen = Vec::new();
+        rig.on(&["a"], |view| {
+            seen.clear();
+            let mut see = |row: &[u8], _: &[u8]| {
+                if seen.len() == 3 {
+                    // The lock of the owner is held, so settle is asked for what it does without it.
+                    let shard = instance.shard(0).unwrap();
+                    let taken = shard.rows.take();
+                    shard.store.write(&taken.writes).unwrap();
+                    let freed = shard.rows.written(taken);
+                    instance.budget.book_used(-freed);
+                    instance.budget.book_dirty(-freed);
+                }
+                seen.push(u16::from_be_bytes([row[0], row[1]]));
+                true
+            };
+            if back {
+                view.rows_back(b"a", rows, b"", b"", &mut see)?;
+            } else {
+                view.rows(b"a", rows, b"", b"", &mut see)?;
+            }
+            Ok(())
+        });
+        let expected: Vec<u16> = if back { (0..1000).rev().collect() } else { (0..1000).collect() };
+        assert_eq!(seen, expected);
+    }
 }
 
 /// Something else, on threads' terms: it happens while the desk reads the disk for a run.

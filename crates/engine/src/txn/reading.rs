@@ -1,17 +1,16 @@
 //! Reading rows: the run's own changes over the shard's dirty rows over the store.
 //!
-//! Ranges are read by the desk without locks; the next attempt finds them among what was fetched, as long as the owner's
-//! LSN says that they are still what they were.
+//! What the disk has is read by the desk without locks; the next attempt finds it among what was fetched, as long as the
+//! owner's LSN says that it is still what it was.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map;
 
 use keyspace::{Record, RowsId, Stop};
 
-use super::{Need, RowsNeed, SetWrites, Txn};
+use super::{FetchLimit, FetchedRows, Need, RowsNeed, SetWrites, Txn};
+use crate::row_walk::{self, Ended};
 use crate::rows::{Overlaid, RowChange, RowRange};
-use crate::run::fetch_rows;
-use crate::store::{Found, Reach};
-use crate::walk;
+use crate::store::{Direction, Found};
 
 impl<'r> Txn<'r> {
     fn own_writes(&self, rows: RowsId) -> Option<&SetWrites> {
@@ -51,75 +50,95 @@ impl<'r> Txn<'r> {
         let mut to = row.to_vec();
         to.push(0);
         let range = RowRange { from: row.to_vec(), to };
-        let Some(fetched) = self.fetched_rows(key, rows, &range) else {
-            return Err(self.miss_rows(key, rows, &range));
+        let Some(fetched) = self.fetched_rows(key, rows, &range, Direction::Forward) else {
+            return Err(self.miss_rows(key, rows, range, Direction::Forward));
         };
-        if let Some(value) = fetched.get(row) {
-            out.extend_from_slice(value);
-        }
-        Ok(fetched.contains_key(row))
+        let found = fetched.rows.get(row);
+        out.extend_from_slice(found.map_or(&[], |value| value));
+        Ok(found.is_some())
     }
 
-    /// As `View::rows`.
+    /// As `View::rows` and `View::rows_back`.
     pub(super) fn read_rows(
         &mut self,
         key: &[u8],
         rows: RowsId,
         range: &RowRange,
+        direction: Direction,
         seen: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), Stop> {
-        let read;
-        let stored = if self.part().made.contains(&rows) {
-            &BTreeMap::new()
-        } else if let Some(fetched) = self.fetched_rows(key, rows, range) {
-            fetched
-        } else if self.reach == Reach::Memory {
-            return Err(self.miss_rows(key, rows, range));
-        } else {
-            let need = self.rows_need(key, rows, range)?;
-            let Some(shard) = self.part().shard else { return Ok(()) };
-            read = fetch_rows(shard, &need).map_err(|fault| self.fail(fault))?;
-            &read
+        if range.is_empty() {
+            return Ok(());
+        }
+        let part = self.part();
+        let mut merge = Merge::new(self.own_writes(rows), range, direction, seen);
+        let Some(shard) = part.shard.filter(|_| !part.made.contains(&rows)) else {
+            merge.finish();
+            return Ok(());
         };
-        let own = self.own_writes(rows);
-        walk::merge_rows(stored, own.map(|set| (&set.rows, set.cleared.as_slice())), range, seen);
-        Ok(())
-    }
-
-    /// Misses rows: the desk is to read them.
-    fn miss_rows(&mut self, key: &[u8], rows: RowsId, range: &RowRange) -> Stop {
-        match self.rows_need(key, rows, range) {
-            Ok(need) => {
-                self.need = Some(Need::Rows(need));
-                Stop::WouldBlock
+        let mut rest = range.clone();
+        loop {
+            if let Some(fetched) = self.fetched_rows(key, rows, &rest, direction) {
+                if !merge.take(fetched, &rest) {
+                    return Ok(());
+                }
+                rest = rest.without(&fetched.covered, direction);
+                if rest.is_empty() {
+                    merge.finish();
+                    return Ok(());
+                }
+                continue;
             }
-            Err(stop) => stop,
+            let mut last = None;
+            let walked = row_walk::walk(shard, rows, &rest, direction, self.reach, &mut |row, value| {
+                last.get_or_insert_with(Vec::new).clear();
+                last.get_or_insert_default().extend_from_slice(row);
+                merge.stored(row, value)
+            });
+            match walked {
+                Ok(Ended::Enough) => return Ok(()),
+                Ok(Ended::All) => {
+                    merge.finish();
+                    return Ok(());
+                }
+                Ok(Ended::WouldBlock) => {
+                    if let Some(last) = last {
+                        rest = rest.beyond(last, direction);
+                    }
+                    if rest.is_empty() || self.fetched_rows(key, rows, &rest, direction).is_none() {
+                        return Err(self.miss_rows(key, rows, rest, direction));
+                    }
+                }
+                Err(fault) => return Err(self.fail(fault)),
+            }
         }
     }
 
-    /// What it takes to read a range from the store without locks.
-    fn rows_need(&mut self, key: &[u8], rows: RowsId, range: &RowRange) -> Result<RowsNeed, Stop> {
-        let part = self.part();
-        let Some((shard, lsn)) = part.shard.zip(self.owner_lsn(key, rows)) else {
-            return Err(self.corrupt(key, "it does not lead to the rows asked for"));
+    /// Misses rows: the desk is to read them without locks.
+    fn miss_rows(&mut self, key: &[u8], rows: RowsId, range: RowRange, direction: Direction) -> Stop {
+        let Some(lsn) = self.owner_lsn(key, rows) else {
+            return self.corrupt(key, "it does not lead to the rows asked for");
         };
-        let (dirty, cleared) = shard.rows.copy(rows, range);
-        Ok(RowsNeed { database: part.database, lsn, rows, range: range.clone(), dirty, cleared })
+        let most = FetchLimit::after(self.fetched.map_or(0, |fetched| fetched.rows.len()));
+        self.need = Some(Need::Rows(RowsNeed { database: self.part().database, lsn, rows, range, direction, most }));
+        Stop::WouldBlock
     }
 
-    /// Rows that the desk fetched, if they are still those of the record.
-    fn fetched_rows(&self, key: &[u8], rows: RowsId, range: &RowRange) -> Option<&'r BTreeMap<Vec<u8>, Vec<u8>>> {
+    /// Rows that the desk fetched, if they are still those of the record, and a walk through `range` begins among them.
+    fn fetched_rows(
+        &self,
+        key: &[u8],
+        rows: RowsId,
+        range: &RowRange,
+        direction: Direction,
+    ) -> Option<&'r FetchedRows> {
         let database = self.part().database;
-        let covers = |need: &RowsNeed| {
-            need.rows == rows
-                && need.database == database
-                && need.range.from <= range.from
-                && (need.range.to.is_empty() || (!range.to.is_empty() && range.to <= need.range.to))
+        let begins = |fetched: &FetchedRows| {
+            let need = &fetched.need;
+            need.rows == rows && need.database == database && fetched.covered.holds_begin_of(range, direction)
         };
-        let lsn =
-            self.fetched?.rows.iter().any(|fetched| covers(&fetched.need)).then(|| self.owner_lsn(key, rows))??;
-        let fits = |need: &RowsNeed| need.lsn == lsn && covers(need);
-        self.fetched?.rows.iter().find(|fetched| fits(&fetched.need)).map(|fetched| &fetched.rows)
+        let lsn = self.fetched?.rows.iter().any(begins).then(|| self.owner_lsn(key, rows))??;
+        self.fetched?.rows.iter().find(|fetched| fetched.need.lsn == lsn && begins(fetched))
     }
 
     /// The LSN that the owner of a row set had before the run, which may have changed or renamed it.
@@ -137,5 +156,76 @@ impl<'r> Txn<'r> {
         let entry = self.held[at].guard.find(hash, key).filter(|entry| !entry.state.touched)?;
         let record = entry.record().ok()??;
         (record.rows_id() == Some(rows)).then_some(record.lsn)
+    }
+}
+
+/// The rows of a walk, under what the run itself has changed.
+struct Merge<'a> {
+    changes: Option<btree_map::Range<'a, Vec<u8>, RowChange>>,
+    next: Option<(&'a Vec<u8>, &'a RowChange)>,
+    cleared: &'a [RowRange],
+    direction: Direction,
+    seen: &'a mut dyn FnMut(&[u8], &[u8]) -> bool,
+}
+
+impl<'a> Merge<'a> {
+    fn new(
+        own: Option<&'a SetWrites>,
+        range: &RowRange,
+        direction: Direction,
+        seen: &'a mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Self {
+        let changes = own.map(|set| set.rows.range::<[u8], _>(range.bounds()));
+        let cleared = own.map_or(&[][..], |set| &set.cleared);
+        let mut merge = Self { changes, next: None, cleared, direction, seen };
+        merge.pull();
+        merge
+    }
+
+    fn pull(&mut self) {
+        self.next = self.changes.as_mut().and_then(|changes| match self.direction {
+            Direction::Forward => changes.next(),
+            Direction::Backward => changes.next_back(),
+        });
+    }
+
+    /// Takes the next row that was there before the run; shows it unless the run has changed it. `false`: enough.
+    fn stored(&mut self, row: &[u8], value: &[u8]) -> bool {
+        while let Some((own, change)) = self.next {
+            if own != row && !self.direction.is_before(own, row) {
+                break;
+            }
+            self.pull();
+            if let RowChange::Put(value) = change
+                && !(self.seen)(own, value)
+            {
+                return false;
+            }
+            if own == row {
+                return true;
+            }
+        }
+        self.cleared.iter().any(|range| range.holds(row)) || (self.seen)(row, value)
+    }
+
+    /// Takes the fetched rows of `range`. `false`: enough.
+    fn take(&mut self, fetched: &FetchedRows, range: &RowRange) -> bool {
+        let mut rows = fetched.rows.range::<[u8], _>(range.bounds());
+        match self.direction {
+            Direction::Forward => rows.all(|(row, value)| self.stored(row, value)),
+            Direction::Backward => rows.rev().all(|(row, value)| self.stored(row, value)),
+        }
+    }
+
+    /// There are no more rows from before the run.
+    fn finish(&mut self) {
+        while let Some((own, change)) = self.next {
+            self.pull();
+            if let RowChange::Put(value) = change
+                && !(self.seen)(own, value)
+            {
+                return;
+            }
+        }
     }
 }

@@ -6,9 +6,9 @@ use keyspace::{Head, Millis, Page, Record, RowsId, Seek, Stop, View};
 
 use super::{Cleared, Need, Txn};
 use crate::hot::{STRIPES, Stripe};
-use crate::rows::{RowChange, RowRange};
+use crate::rows::{RowChange, RowRange, remove_range};
 use crate::shard::Shard;
-use crate::store::Reach;
+use crate::store::{Direction, Reach};
 use crate::walk;
 
 impl View for Txn<'_> {
@@ -134,7 +134,20 @@ impl View for Txn<'_> {
         to: &[u8],
         seen: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), Stop> {
-        self.read_rows(key, rows, &RowRange { from: from.to_vec(), to: to.to_vec() }, seen)
+        let range = RowRange { from: from.to_vec(), to: to.to_vec() };
+        self.read_rows(key, rows, &range, Direction::Forward, seen)
+    }
+
+    fn rows_back(
+        &mut self,
+        key: &[u8],
+        rows: RowsId,
+        from: &[u8],
+        to: &[u8],
+        seen: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), Stop> {
+        let range = RowRange { from: from.to_vec(), to: to.to_vec() };
+        self.read_rows(key, rows, &range, Direction::Backward, seen)
     }
 
     fn put_row(&mut self, key: &[u8], rows: RowsId, row: &[u8], value: &[u8]) -> Result<(), Stop> {
@@ -148,6 +161,20 @@ impl View for Txn<'_> {
         self.locate_to_write(key)?;
         self.parts[self.at].ops.delete_row(key, rows, row);
         self.set_writes(rows).rows.insert(row.to_vec(), RowChange::Delete);
+        Ok(())
+    }
+
+    fn delete_rows(&mut self, key: &[u8], rows: RowsId, from: &[u8], to: &[u8]) -> Result<(), Stop> {
+        self.locate_to_write(key)?;
+        let range = RowRange { from: from.to_vec(), to: to.to_vec() };
+        if range.is_empty() {
+            return Ok(());
+        }
+        self.parts[self.at].ops.delete_rows(key, rows, from, to);
+        let set = self.set_writes(rows);
+        remove_range(&mut set.rows, &range);
+        set.cleared.retain(|other| !range.covers(other));
+        set.cleared.push(range);
         Ok(())
     }
 

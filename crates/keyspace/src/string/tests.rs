@@ -122,6 +122,17 @@ impl View for OneKey {
         Ok(())
     }
 
+    fn rows_back(
+        &mut self,
+        _: &[u8],
+        _: RowsId,
+        _: &[u8],
+        _: &[u8],
+        _: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), Stop> {
+        unreachable!("strings do not ask this")
+    }
+
     fn put_row(&mut self, _: &[u8], rows: RowsId, row: &[u8], value: &[u8]) -> Result<(), Stop> {
         self.written += value.len();
         self.rows.insert((rows.0, row.to_vec()), value.to_vec());
@@ -129,6 +140,10 @@ impl View for OneKey {
     }
 
     fn delete_row(&mut self, _: &[u8], _: RowsId, _: &[u8]) -> Result<(), Stop> {
+        unreachable!("strings do not ask this")
+    }
+
+    fn delete_rows(&mut self, _: &[u8], _: RowsId, _: &[u8], _: &[u8]) -> Result<(), Stop> {
         unreachable!("strings do not ask this")
     }
 

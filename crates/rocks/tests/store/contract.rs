@@ -35,7 +35,7 @@ fn a_batch_applies_in_order() {
         ])
         .unwrap();
     assert_eq!(keys(store.records(b"", b"").unwrap()), ["new"]);
-    assert_eq!(keys(store.row_range(RowsId(2), b"", b"").unwrap()), ["a"]);
+    assert_eq!(keys(store.row_range(RowsId(2), b"", b"", Direction::Forward, Reach::Disk).unwrap()), ["a"]);
     assert_eq!((row(&*store, 1, b"old"), row(&*store, 9, b"zz")), (None, None));
     assert_eq!(store.system("mark").unwrap(), Some(b"2".to_vec()));
 }
@@ -49,7 +49,9 @@ fn rows_of_neighbours_do_not_mix() {
         .flat_map(|&id| ["", "a", "b", "c"].map(|key| put_row(id, key.as_bytes(), &[1])))
         .collect();
     store.write(&batch).unwrap();
-    let range = |from: &[u8], to: &[u8]| keys(store.row_range(RowsId(0xff), from, to).unwrap());
+    let range = |from: &[u8], to: &[u8]| {
+        keys(store.row_range(RowsId(0xff), from, to, Direction::Forward, Reach::Disk).unwrap())
+    };
     assert_eq!(range(b"", b""), ["", "a", "b", "c"]);
     assert_eq!(range(b"a", b"c"), ["a", "b"]);
     assert_eq!(range(b"c", b"a"), [""; 0]);
@@ -62,7 +64,63 @@ fn rows_of_neighbours_do_not_mix() {
     store.write(&[delete_rows(0xff, b"", b"")]).unwrap();
     assert_eq!(range(b"", b""), [""; 0]);
     for id in [0xfe, 0x100] {
-        assert_eq!(keys(store.row_range(RowsId(id), b"", b"").unwrap()), ["", "a", "b", "c"]);
+        assert_eq!(
+            keys(store.row_range(RowsId(id), b"", b"", Direction::Forward, Reach::Disk).unwrap()),
+            ["", "a", "b", "c"]
+        );
+    }
+}
+
+#[test]
+fn rows_are_walked_back_between_their_bounds() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    for id in [6, 7, 8] {
+        store.write(&["", "a", "b", "bb", "c"].map(|key| put_row(id, key.as_bytes(), &[1]))).unwrap();
+        store.flush().unwrap();
+    }
+    store.write(&[put_row(7, b"\xff\xff", &[1]), delete_rows(7, b"bb", b"c")]).unwrap();
+    let back =
+        |from: &[u8], to: &[u8], reach| keys(store.row_range(RowsId(7), from, to, Direction::Backward, reach).unwrap());
+    for reach in [Reach::Disk, Reach::Memory] {
+        assert_eq!(back(b"", b"\xff", reach), ["c", "b", "a", ""]);
+        assert_eq!(back(b"", b"", reach).len(), 5);
+        assert_eq!(back(b"a", b"c", reach), ["b", "a"]);
+        assert_eq!(back(b"aa", b"bbb", reach), ["b"]);
+        assert_eq!(back(b"c", b"a", reach), [""; 0]);
+        assert_eq!(back(b"a", b"a", reach), [""; 0]);
+    }
+}
+
+#[test]
+fn a_walk_that_may_not_go_to_the_disk_says_where_it_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let batch: Vec<Write> = (0..20_000u32).map(|n| put_row(1, &n.to_be_bytes(), &[7; 100])).collect();
+    store.write(&batch).unwrap();
+    store.flush().unwrap();
+    drop(store);
+    for direction in [Direction::Forward, Direction::Backward] {
+        let store = open(dir.path());
+        let walk = |reach| {
+            let mut cursor = store.row_range(RowsId(1), b"", b"", direction, reach).unwrap();
+            let mut seen = 0;
+            while cursor.entry().unwrap().is_some() {
+                seen += 1;
+                cursor.advance();
+            }
+            (seen, cursor.would_block())
+        };
+        let (seen, would_block) = walk(Reach::Memory);
+        assert!(seen < 20_000 && would_block, "{seen}");
+        let mut first = store.row_range(RowsId(1), b"", b"", direction, Reach::Disk).unwrap();
+        for _ in 0..3000 {
+            assert!(first.entry().unwrap().is_some());
+            first.advance();
+        }
+        let (seen, would_block) = walk(Reach::Memory);
+        assert!((2000..20_000).contains(&seen) && would_block, "what was read stays in memory: {seen}");
+        assert_eq!(walk(Reach::Disk), (20_000, false));
     }
 }
 

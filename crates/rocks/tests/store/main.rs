@@ -11,7 +11,7 @@ mod memory;
 use std::path::Path;
 use std::sync::Arc;
 
-use engine::store::{Cursor, Found, Presence, Reach, Store, StoreFactory, Write};
+use engine::store::{Cursor, Direction, Found, Presence, Reach, Store, StoreFactory, Write};
 use keyspace::{Head, Millis, RowsId};
 use rocks::{RocksFactory, RocksOptions};
 

@@ -1,0 +1,116 @@
+//! Rows of a value in order, either way: the dirty ones over those of the store.
+//!
+//! ```text
+//! dirty rows, page by page   a  -c     e        (-c: gone)
+//! the store, by one cursor      c   d     f
+//! what is seen               a      d  e  f
+//! ```
+//!
+//! It reads no more than it shows: a walk that is ended early costs what it saw. Who calls it holds the lock of the
+//! owner, or compares the owner's LSN afterwards: the rows do not change under it. But settle may move rows from the
+//! dirty ones to the store between two pages; then the store is looked at anew from there on.
+
+use keyspace::RowsId;
+
+use crate::fault::Fault;
+use crate::rows::{DirtyPage, RowRange};
+use crate::shard::Shard;
+use crate::store::{Direction, Reach};
+
+/// Dirty rows that the first page has, and the most that a later one has.
+const FIRST_PAGE: usize = 8;
+const LARGEST_PAGE: usize = 512;
+
+/// How a walk ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Who looked had seen enough.
+    Enough,
+    /// There are no more rows.
+    All,
+    /// What comes next is on the disk.
+    WouldBlock,
+}
+
+/// Visits the rows of a range until `seen` answers `false`.
+///
+/// # Errors
+/// A fault of the disk.
+pub fn walk(
+    shard: &Shard,
+    rows: RowsId,
+    range: &RowRange,
+    direction: Direction,
+    reach: Reach,
+    seen: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+) -> Result<Ended, Fault> {
+    if range.is_empty() {
+        return Ok(Ended::All);
+    }
+    let mut most = FIRST_PAGE;
+    // The page comes before the cursor: what leaves the dirty rows in between is in the store already.
+    let mut page = shard.rows.page(rows, range, direction, most);
+    let open = |range: &RowRange| shard.store.row_range(rows, &range.from, &range.to, direction, reach);
+    let mut cursor = open(range)?;
+    let mut rest = range.clone();
+    loop {
+        if page.rows.is_empty() && page.more {
+            most = (most * 2).min(LARGEST_PAGE);
+            let next = shard.rows.page(rows, &rest, direction, most);
+            if next.settled != page.settled {
+                cursor = open(&rest)?;
+            }
+            page = next;
+            continue;
+        }
+        let stored = cursor.entry()?;
+        if stored.is_none() && cursor.would_block() {
+            return Ok(Ended::WouldBlock);
+        }
+        let goes_on = match next_of(&page, stored.map(|(row, _)| row), direction) {
+            Next::End => return Ok(Ended::All),
+            Next::Stored => {
+                let Some((row, value)) = stored else { return Ok(Ended::All) };
+                let gone = page.cleared.iter().any(|range| range.holds(row));
+                let goes_on = gone || seen(row, value);
+                cursor.advance();
+                goes_on
+            }
+            next @ (Next::Dirty | Next::Both) => {
+                if next == Next::Both {
+                    cursor.advance();
+                }
+                let Some((row, value)) = page.rows.pop_front() else { return Ok(Ended::All) };
+                let goes_on = value.is_none_or(|value| seen(&row, &value));
+                if page.rows.is_empty() {
+                    rest = rest.beyond(row, direction);
+                }
+                goes_on
+            }
+        };
+        if !goes_on {
+            return Ok(Ended::Enough);
+        }
+    }
+}
+
+/// Which row is next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Dirty,
+    Stored,
+    /// A dirty row hides one of the store.
+    Both,
+    End,
+}
+
+fn next_of(page: &DirtyPage, stored: Option<&[u8]>, direction: Direction) -> Next {
+    match (page.rows.front().map(|(row, _)| row.as_slice()), stored) {
+        (None, None) => Next::End,
+        (None, Some(_)) => Next::Stored,
+        (Some(_), None) => Next::Dirty,
+        (Some(dirty), Some(stored)) if dirty == stored => Next::Both,
+        (Some(dirty), Some(stored)) if direction.is_before(dirty, stored) => Next::Dirty,
+        (Some(_), Some(_)) => Next::Stored,
+    }
+}
