@@ -18,15 +18,19 @@ pub const OURS: &[(&str, MayUse)] = &[
     ("replog", MayUse::Only(&["lineage"])),
     ("engine", MayUse::Only(&["keyspace", "lineage", "replog"])),
     ("rocks", MayUse::Only(&["keyspace", "lineage", "engine"])),
+    ("replication", MayUse::Only(&["resp", "lineage", "replog", "engine"])),
     ("commands", MayUse::Only(&["resp", "keyspace"])),
-    ("server", MayUse::Only(&["resp", "lineage", "keyspace", "engine", "commands"])),
+    ("server", MayUse::Only(&["resp", "lineage", "keyspace", "engine", "replication", "commands"])),
     ("haypile", MayUse::Any),
     ("xtask", MayUse::Only(&[])),
 ];
 
 /// Crates of others that only some of ours may use.
-pub const THEIRS: &[(&str, &[&str])] =
-    &[("rust-rocksdb", &["rocks", "haypile"]), ("rust-librocksdb-sys", &["rocks"]), ("tokio", &["server"])];
+pub const THEIRS: &[(&str, &[&str])] = &[
+    ("rust-rocksdb", &["rocks", "haypile"]),
+    ("rust-librocksdb-sys", &["rocks"]),
+    ("tokio", &["server", "replication"]),
+];
 
 /// Crates that are `#![no_std]` and so cannot read a clock or a file.
 pub const PURE: &[&str] = &["resp", "lineage", "keyspace"];

@@ -1,0 +1,180 @@
+//! The fields of a message one by one: [`Builder`] puts them together, [`Fields`] takes them apart.
+
+use std::io::Write as _;
+
+use lineage::{Lineage, Lsn};
+
+use super::id::Id;
+use super::{MAX_DATABASES, MAX_PATH, MAX_TEXT, WireError};
+
+/// Collects the fields of a message.
+#[derive(Debug, Default)]
+pub(super) struct Builder {
+    bytes: Vec<u8>,
+    /// Where each field ends.
+    ends: Vec<usize>,
+}
+
+impl Builder {
+    pub(super) fn new(name: &str) -> Self {
+        let mut builder = Self::default();
+        builder.bytes(name.as_bytes());
+        builder
+    }
+
+    pub(super) fn bytes(&mut self, field: &[u8]) -> &mut Self {
+        self.bytes.extend_from_slice(field);
+        self.end()
+    }
+
+    pub(super) fn number(&mut self, field: u64) -> &mut Self {
+        // Writing to a vector does not fail.
+        let _ = write!(self.bytes, "{field}");
+        self.end()
+    }
+
+    pub(super) fn lsn(&mut self, field: Lsn) -> &mut Self {
+        self.number(field.0)
+    }
+
+    pub(super) fn id(&mut self, field: &Id) -> &mut Self {
+        let _ = write!(self.bytes, "{field}");
+        self.end()
+    }
+
+    pub(super) fn path(&mut self, field: &[Id]) -> &mut Self {
+        assert!(field.len() <= MAX_PATH, "whoever adds to a path looks at its length");
+        for (at, id) in field.iter().enumerate() {
+            let comma = if at == 0 { "" } else { "," };
+            let _ = write!(self.bytes, "{comma}{id}");
+        }
+        self.end()
+    }
+
+    pub(super) fn lineage(&mut self, field: &Lineage) -> &mut Self {
+        field.encode(&mut self.bytes);
+        self.end()
+    }
+
+    /// A text for people, cut where it is too long.
+    pub(super) fn text(&mut self, field: &str) -> &mut Self {
+        self.bytes(cut(field).as_bytes())
+    }
+
+    /// Appends the message to `out`.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let fields: Vec<&[u8]> = starts.zip(&self.ends).map(|(start, &end)| &self.bytes[start..end]).collect();
+        resp::encode_command(&fields, out);
+    }
+
+    fn end(&mut self) -> &mut Self {
+        self.ends.push(self.bytes.len());
+        self
+    }
+}
+
+/// At most [`MAX_TEXT`] bytes of a text.
+pub(super) fn cut(text: &str) -> &str {
+    let mut end = text.len().min(MAX_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// Takes the fields of a message in order.
+#[derive(Debug)]
+pub(super) struct Fields<'a, 'b> {
+    message: &'static str,
+    left: &'b [&'a [u8]],
+}
+
+impl<'a, 'b> Fields<'a, 'b> {
+    /// The fields behind the name of the message.
+    pub(super) fn of(message: &'static str, left: &'b [&'a [u8]]) -> Self {
+        Self { message, left }
+    }
+
+    pub(super) fn wrong(&self, field: &'static str) -> WireError {
+        WireError::Field { message: self.message, field }
+    }
+
+    pub(super) fn bytes(&mut self, field: &'static str) -> Result<&'a [u8], WireError> {
+        let (first, rest) = self.left.split_first().ok_or(self.wrong(field))?;
+        self.left = rest;
+        Ok(first)
+    }
+
+    pub(super) fn number(&mut self, field: &'static str) -> Result<u64, WireError> {
+        resp::parse_u64(self.bytes(field)?).ok_or(self.wrong(field))
+    }
+
+    /// A number of at most `max`.
+    pub(super) fn up_to(&mut self, field: &'static str, max: u64) -> Result<u64, WireError> {
+        let number = self.number(field)?;
+        if number <= max { Ok(number) } else { Err(self.wrong(field)) }
+    }
+
+    /// The number of a database.
+    pub(super) fn database(&mut self) -> Result<u32, WireError> {
+        let number = self.up_to("database", MAX_DATABASES as u64 - 1)?;
+        u32::try_from(number).map_err(|_| self.wrong("database"))
+    }
+
+    pub(super) fn lsn(&mut self, field: &'static str) -> Result<Lsn, WireError> {
+        self.number(field).map(Lsn)
+    }
+
+    pub(super) fn id(&mut self, field: &'static str) -> Result<Id, WireError> {
+        let bytes = self.bytes(field)?;
+        id(bytes).ok_or(self.wrong(field))
+    }
+
+    /// Ids from a node to its root; a node that knows no root says so by an empty path.
+    pub(super) fn path(&mut self) -> Result<Vec<Id>, WireError> {
+        let bytes = self.bytes("path")?;
+        if bytes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let path: Option<Vec<Id>> = bytes.split(|&byte| byte == b',').take(MAX_PATH + 1).map(id).collect();
+        path.filter(|path| path.len() <= MAX_PATH).ok_or(self.wrong("path"))
+    }
+
+    pub(super) fn lineage(&mut self) -> Result<Lineage, WireError> {
+        Lineage::decode(self.bytes("lineage")?).map_err(|_| self.wrong("lineage"))
+    }
+
+    /// A text for people.
+    pub(super) fn text(&mut self, field: &'static str) -> Result<String, WireError> {
+        let text = std::str::from_utf8(self.bytes(field)?).map_err(|_| self.wrong(field))?;
+        if text.len() <= MAX_TEXT { Ok(text.to_owned()) } else { Err(self.wrong(field)) }
+    }
+
+    /// A list of entries that each begin with a database, in ascending order of these.
+    pub(super) fn by_database<T>(
+        &mut self,
+        mut entry: impl FnMut(u32, &mut Self) -> Result<T, WireError>,
+    ) -> Result<Vec<T>, WireError> {
+        let mut entries = Vec::new();
+        let mut next = 0;
+        while !self.left.is_empty() {
+            let database = self.database()?;
+            if database < next {
+                return Err(self.wrong("database"));
+            }
+            next = database + 1;
+            entries.push(entry(database, self)?);
+        }
+        Ok(entries)
+    }
+
+    /// Nothing may be left.
+    pub(super) fn end(self) -> Result<(), WireError> {
+        if self.left.is_empty() { Ok(()) } else { Err(self.wrong("number of fields")) }
+    }
+}
+
+fn id(bytes: &[u8]) -> Option<Id> {
+    std::str::from_utf8(bytes).ok()?.parse().ok()
+}
