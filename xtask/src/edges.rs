@@ -13,6 +13,7 @@ pub enum MayUse {
 pub const OURS: &[(&str, MayUse)] = &[
     ("resp", MayUse::Only(&[])),
     ("lineage", MayUse::Only(&[])),
+    ("replication-proto", MayUse::Only(&["lineage"])),
     ("keyspace", MayUse::Only(&[])),
     ("testkit", MayUse::Only(&["keyspace"])),
     ("replog", MayUse::Only(&["lineage"])),
@@ -33,7 +34,7 @@ pub const THEIRS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that are `#![no_std]` and so cannot read a clock or a file.
-pub const PURE: &[&str] = &["resp", "lineage", "keyspace"];
+pub const PURE: &[&str] = &["resp", "lineage", "replication-proto", "keyspace"];
 
 /// Why `user` may not depend on `used`, if it may not.
 pub fn objection(user: &str, used: &str) -> Option<String> {
