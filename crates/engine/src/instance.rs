@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -90,8 +90,8 @@ pub struct Instance {
     folder: Folder,
     shards: Box<[OnceLock<Arc<Shard>>]>,
     creating: Mutex<()>,
-    chunk_threshold: AtomicUsize,
-    packed_max: AtomicUsize,
+    limits: Mutex<Limits>,
+    limits_version: AtomicU64,
     settle_millis: AtomicU64,
     recovery_log_max: AtomicU64,
     log_retain_bytes: AtomicU64,
@@ -99,6 +99,20 @@ pub struct Instance {
     start: Millis,
     alarm: Arc<Alarm>,
     settler: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// A thread's copy of the limits, which no lock guards.
+#[derive(Debug, Default)]
+pub(crate) struct LimitsCopy {
+    /// 0: never filled.
+    version: u64,
+    pub limits: Limits,
+}
+
+/// Versions are never used twice in a process: a thread may work for one instance after another.
+fn next_limits_version() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 /// Wakes the settle thread before its time.
@@ -156,8 +170,8 @@ impl Instance {
             folder,
             shards: (0..options.databases).map(|_| OnceLock::new()).collect(),
             creating: Mutex::default(),
-            chunk_threshold: AtomicUsize::new(options.limits.string_chunk_threshold),
-            packed_max: AtomicUsize::new(options.limits.packed_max_bytes),
+            limits: Mutex::new(options.limits),
+            limits_version: AtomicU64::new(next_limits_version()),
             settle_millis: AtomicU64::new(options.settle_interval.as_millis() as u64),
             recovery_log_max: AtomicU64::new(options.recovery_log_max),
             log_retain_bytes: AtomicU64::new(options.log_retain_bytes),
@@ -227,18 +241,20 @@ impl Instance {
         &self.options.dir
     }
 
-    /// When values explode.
-    pub fn limits(&self) -> Limits {
-        Limits {
-            string_chunk_threshold: self.chunk_threshold.load(Ordering::Relaxed),
-            packed_max_bytes: self.packed_max.load(Ordering::Relaxed),
+    /// Brings a thread's copy of the limits up to date: one load, as long as they have not changed.
+    #[inline]
+    pub(crate) fn refresh_limits(&self, copy: &mut LimitsCopy) {
+        let version = self.limits_version.load(Ordering::Acquire);
+        if copy.version != version {
+            *copy = LimitsCopy { version, limits: *self.limits.lock() };
         }
     }
 
-    /// Changes when values explode; what is stored stays as it is.
+    /// Changes when values explode; what is stored stays as it is. Runs that have begun keep the old limits.
     pub fn set_limits(&self, limits: Limits) {
-        self.chunk_threshold.store(limits.string_chunk_threshold, Ordering::Relaxed);
-        self.packed_max.store(limits.packed_max_bytes, Ordering::Relaxed);
+        let mut current = self.limits.lock();
+        *current = limits;
+        self.limits_version.store(next_limits_version(), Ordering::Release);
     }
 
     /// Changes the pause between settle cycles.

@@ -4,6 +4,7 @@ mod audit;
 mod calls;
 mod crash;
 mod eviction;
+mod limits;
 mod model;
 mod opening;
 mod refusal;
@@ -80,7 +81,7 @@ impl Rig {
         let mut options = Options::new(dir.path().join("data"), stores.clone());
         options.databases = 3;
         options.fsync = FsyncPolicy::No;
-        options.limits = Limits { string_chunk_threshold: 100, packed_max_bytes: 1000 };
+        options.limits = Limits { string_chunk_threshold: 100, packed_max_bytes: 1000, ..Limits::default() };
         change(&mut options);
         let scratch = Scratch::new(1);
         let mut rig =

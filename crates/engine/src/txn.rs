@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use crate::fault::{Fault, FaultKind};
 use crate::hot::{Entry, EntryState, Stripe, stripe_of};
-use crate::instance::Instance;
+use crate::instance::{Instance, LimitsCopy};
 use crate::rows::{RowChange, RowRange};
 use crate::shard::Shard;
 use crate::store::{Direction, Found, Reach};
@@ -102,13 +102,21 @@ pub struct Scratch {
     arena: Vec<u8>,
     read: Vec<u8>,
     random: u64,
+    limits: LimitsCopy,
 }
 
 impl Scratch {
     /// Empty memory; `seed` starts the thread's random numbers.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { ops: OpWriter::new(), touched: Vec::new(), arena: Vec::new(), read: Vec::new(), random: seed | 1 }
+        Self {
+            ops: OpWriter::new(),
+            touched: Vec::new(),
+            arena: Vec::new(),
+            read: Vec::new(),
+            random: seed | 1,
+            limits: LimitsCopy::default(),
+        }
     }
 }
 
@@ -214,6 +222,7 @@ pub type Gate = SmallVec<[(usize, u64); 1]>;
 impl<'r> Txn<'r> {
     /// Makes the scratch ready; called once the locks are held.
     pub fn begin(&mut self) {
+        self.instance.refresh_limits(&mut self.scratch.limits);
         self.scratch.touched.clear();
         self.scratch.arena.clear();
         if let Some(part) = self.parts.first_mut() {

@@ -23,4 +23,4 @@ pub mod view;
 
 pub use op::{Op, OpDecodeError, OpWriter, Ops};
 pub use record::{Encoding, Head, Kind, Millis, Record, RecordError, RowsId};
-pub use view::{Limits, Page, Seek, Stop, Usage, View};
+pub use view::{Limits, ListPacking, Packing, Page, Seek, Stop, Usage, View};

@@ -53,13 +53,65 @@ pub struct Usage {
 pub struct Limits {
     /// A string longer than this many bytes is kept in chunks.
     pub string_chunk_threshold: usize,
-    /// A packed collection has at most this many bytes.
+    /// A packed collection has at most this many bytes, whatever its type allows.
     pub packed_max_bytes: usize,
+    /// Up to what a hash stays packed: fields, and bytes of a field or value.
+    pub hash: Packing,
+    /// Up to what a set stays packed: members, and bytes of a member.
+    pub set: Packing,
+    /// Members up to which a set of nothing but integers stays packed.
+    pub intset_entries: usize,
+    /// Up to what a sorted set stays packed: members, and bytes of a member.
+    pub zset: Packing,
+    /// Up to what a list stays packed.
+    pub list: ListPacking,
+}
+
+/// Up to what a collection stays packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packing {
+    /// Elements.
+    pub entries: usize,
+    /// Bytes of one element.
+    pub value: usize,
+}
+
+/// Up to what a list stays packed: Redis bounds its nodes either by bytes or by elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListPacking {
+    /// This many bytes.
+    Bytes(usize),
+    /// This many elements.
+    Entries(usize),
+}
+
+impl ListPacking {
+    /// The meaning of a value of `list-max-listpack-size`: elements from 0 on (0 is 1), -1 to -5 and below is 4, 8, 16,
+    /// 32, 64 KiB.
+    #[must_use]
+    pub const fn of_parameter(size: i32) -> Self {
+        match size {
+            0 => Self::Entries(1),
+            1.. => Self::Entries(size as usize),
+            -4..=-1 => Self::Bytes(2048 << size.unsigned_abs()),
+            _ => Self::Bytes(64 << 10),
+        }
+    }
 }
 
 impl Default for Limits {
+    /// Redis's.
     fn default() -> Self {
-        Self { string_chunk_threshold: 64 << 10, packed_max_bytes: 8 << 10 }
+        let packing = Packing { entries: 128, value: 64 };
+        Self {
+            string_chunk_threshold: 64 << 10,
+            packed_max_bytes: 8 << 10,
+            hash: packing,
+            set: packing,
+            intset_entries: 512,
+            zset: packing,
+            list: ListPacking::of_parameter(-2),
+        }
     }
 }
 
@@ -71,8 +123,8 @@ pub trait View {
     /// 64 random bits.
     fn random(&mut self) -> u64;
 
-    /// When a value is exploded.
-    fn limits(&self) -> Limits;
+    /// When a value is exploded: the same from the first to the last call of a run.
+    fn limits(&self) -> &Limits;
 
     /// Turns to another database for the calls that follow.
     ///
@@ -226,4 +278,20 @@ pub trait View {
     /// # Errors
     /// Any [`Stop`].
     fn usage(&mut self, key: &[u8]) -> Result<Option<Usage>, Stop>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_of_a_list_reads_as_in_redis() {
+        let kib = [(-1, 4), (-2, 8), (-3, 16), (-4, 32), (-5, 64), (-6, 64), (i32::MIN, 64)];
+        for (size, kib) in kib {
+            assert_eq!(ListPacking::of_parameter(size), ListPacking::Bytes(kib << 10), "{size}");
+        }
+        for (size, entries) in [(0, 1), (1, 1), (128, 128)] {
+            assert_eq!(ListPacking::of_parameter(size), ListPacking::Entries(entries), "{size}");
+        }
+    }
 }

@@ -130,20 +130,40 @@ impl Shared {
             }
             "recovery-log-max" => self.instance.set_recovery_log_max(config.recovery_log_max),
             "log-retain-bytes" => self.instance.set_log_retain_bytes(config.log_retain_bytes),
-            "packed-max-bytes" | "string-chunk-threshold" => self.instance.set_limits(limits(config)),
             "loglevel" => self.host.set_log_level(config.loglevel),
+            name if LIMITS.contains(&name) => self.instance.set_limits(limits(config)),
             _ => {}
         }
     }
 }
 
+/// The parameters that say when values explode.
+const LIMITS: [&str; 10] = [
+    "packed-max-bytes",
+    "string-chunk-threshold",
+    "hash-max-listpack-entries",
+    "hash-max-listpack-value",
+    "set-max-intset-entries",
+    "set-max-listpack-entries",
+    "set-max-listpack-value",
+    "zset-max-listpack-entries",
+    "zset-max-listpack-value",
+    "list-max-listpack-size",
+];
+
 /// The configured limits of values.
 #[must_use]
 pub fn limits(config: &Config) -> keyspace::Limits {
     let size = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let packing = |entries, value| keyspace::Packing { entries: size(entries), value: size(value) };
     keyspace::Limits {
         string_chunk_threshold: size(config.string_chunk_threshold),
         packed_max_bytes: size(config.packed_max_bytes),
+        hash: packing(config.hash_max_listpack_entries, config.hash_max_listpack_value),
+        set: packing(config.set_max_listpack_entries, config.set_max_listpack_value),
+        intset_entries: size(config.set_max_intset_entries),
+        zset: packing(config.zset_max_listpack_entries, config.zset_max_listpack_value),
+        list: keyspace::ListPacking::of_parameter(config.list_max_listpack_size),
     }
 }
 
@@ -153,4 +173,33 @@ fn random_id() -> std::io::Result<String> {
     let mut bytes = [0; 20];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_parameter_of_the_limits_is_one_of_them() {
+        let mut config = Config::default();
+        assert_eq!(limits(&config), keyspace::Limits::default());
+        for name in LIMITS {
+            let before = limits(&config);
+            config.set(&[(name.as_bytes(), b"5000")]).unwrap();
+            assert_ne!(limits(&config), before, "{name}");
+        }
+        for (alias, value) in [
+            ("hash-max-ziplist-entries", &b"1"[..]),
+            ("hash-max-ziplist-value", b"2"),
+            ("zset-max-ziplist-entries", b"3"),
+            ("zset-max-ziplist-value", b"4"),
+            ("list-max-ziplist-size", b"-3"),
+        ] {
+            let changed = config.set(&[(alias.as_bytes(), value)]).unwrap();
+            assert!(changed.iter().all(|name| LIMITS.contains(name)) && changed.len() == 1, "{alias}: {changed:?}");
+        }
+        let limits = limits(&config);
+        assert_eq!((limits.hash.entries, limits.hash.value, limits.zset.entries, limits.zset.value), (1, 2, 3, 4));
+        assert_eq!(limits.list, keyspace::ListPacking::Bytes(16 << 10));
+    }
 }

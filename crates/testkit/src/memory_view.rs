@@ -187,8 +187,8 @@ impl View for MemoryView {
         mixed ^ mixed >> 31
     }
 
-    fn limits(&self) -> Limits {
-        self.limits
+    fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     fn select(&mut self, database: usize) -> Result<(), Stop> {

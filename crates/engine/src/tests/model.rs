@@ -121,7 +121,7 @@ impl Machine {
             options.log_retain_bytes = 0;
         });
         let mut model = MemoryView::new(rig.options.databases, START, 1);
-        model.set_limits(Limits { string_chunk_threshold: 100, packed_max_bytes: 1000 });
+        model.set_limits(Limits { string_chunk_threshold: 100, packed_max_bytes: 1000, ..Limits::default() });
         let mut machine = Self { rig, model, history: Vec::new(), temper: Temper::Warm };
         machine.remember();
         machine

@@ -95,7 +95,8 @@ fn every_image(change: impl Fn(&mut Rig), check: impl Fn(&mut Rig)) {
         assert_eq!(rig.get("other").as_deref(), Some(&[2; 3 * 4096 + 5][..]));
         rig.audit_settled();
         check(&mut rig);
-        if keep == batches {
+        // Where the settle cuts its batches is a little different each time.
+        if keep >= batches {
             assert!(batches > 5);
             return;
         }

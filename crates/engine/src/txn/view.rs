@@ -26,8 +26,8 @@ impl View for Txn<'_> {
         x.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    fn limits(&self) -> Limits {
-        self.instance.limits()
+    fn limits(&self) -> &Limits {
+        &self.scratch.limits.limits
     }
 
     fn select(&mut self, database: usize) -> Result<(), Stop> {

@@ -32,7 +32,7 @@ impl Home {
         options.recovery_log_max = 200_000;
         options.hot_bytes = 30_000;
         options.settle_interval = Duration::from_millis(5);
-        options.limits = Limits { string_chunk_threshold: 1000, packed_max_bytes: 1000 };
+        options.limits = Limits { string_chunk_threshold: 1000, packed_max_bytes: 1000, ..Limits::default() };
         Self { _dir: dir, stores, options }
     }
 

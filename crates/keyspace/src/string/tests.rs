@@ -12,7 +12,7 @@ const C: u64 = CHUNK as u64;
 
 /// Room for one string and its rows.
 struct OneKey {
-    threshold: usize,
+    limits: Limits,
     record: Option<(Head, Vec<u8>)>,
     rows: BTreeMap<(u64, Vec<u8>), Vec<u8>>,
     next_rows: u64,
@@ -22,7 +22,8 @@ struct OneKey {
 
 impl OneKey {
     fn new(threshold: usize) -> Self {
-        Self { threshold, record: None, rows: BTreeMap::new(), next_rows: 1, written: 0 }
+        let limits = Limits { string_chunk_threshold: threshold, ..Limits::default() };
+        Self { limits, record: None, rows: BTreeMap::new(), next_rows: 1, written: 0 }
     }
 
     fn expect(&mut self, model: &[u8]) {
@@ -51,8 +52,8 @@ impl View for OneKey {
         unreachable!("strings do not ask this")
     }
 
-    fn limits(&self) -> Limits {
-        Limits { string_chunk_threshold: self.threshold, ..Limits::default() }
+    fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     fn select(&mut self, _: usize) -> Result<(), Stop> {
