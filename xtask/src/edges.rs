@@ -19,7 +19,7 @@ pub const OURS: &[(&str, MayUse)] = &[
     ("replog", MayUse::Only(&["lineage"])),
     ("engine", MayUse::Only(&["keyspace", "lineage", "replog"])),
     ("rocks", MayUse::Only(&["keyspace", "lineage", "engine"])),
-    ("replication", MayUse::Only(&["resp", "lineage", "replog", "engine"])),
+    ("replication", MayUse::Only(&["resp", "lineage", "replog", "replication-proto", "engine"])),
     ("commands", MayUse::Only(&["resp", "keyspace"])),
     ("server", MayUse::Only(&["resp", "lineage", "keyspace", "engine", "replication", "commands"])),
     ("haypile", MayUse::Any),

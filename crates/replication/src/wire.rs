@@ -8,7 +8,6 @@
 //! that were promised. It keeps no socket and no clock.
 
 mod fields;
-mod id;
 mod inbox;
 mod manifest;
 mod refusal;
@@ -20,7 +19,6 @@ mod tests;
 
 use core::fmt;
 
-pub use id::Id;
 pub use inbox::{Inbox, Side};
 pub use manifest::{Checksum, FileEntry, MAX_FILE_PATH, MAX_FILES, MAX_MANIFEST, Manifest, is_safe_path};
 pub use refusal::{Class, Refusal};
@@ -28,15 +26,13 @@ pub use reply::{PrimaryHeartbeat, PrimaryMeta, Reply, ShardBeat, ShardMeta};
 pub use request::{Ack, ReplicaHeartbeat, Request, ShardAck, SnapshotRequest, SyncMeta, SyncShard};
 
 /// The version of the protocol. The two ends of a link speak the same one.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = replication_proto::PROTOCOL_VERSION as u64;
 /// A `FRAMES` message carries at most so many bytes, unless a single frame is longer.
 pub const MAX_FRAMES: usize = 256 << 10;
 /// The longest piece of a file that may be asked for.
 pub const MAX_CHUNK: usize = 4 << 20;
 /// The most databases that a node has.
 pub const MAX_DATABASES: usize = 1024;
-/// The longest chain from a node to its root primary, both included.
-pub const MAX_PATH: usize = 32;
 /// The longest text of a reason or a refusal, in bytes; a sender cuts it.
 pub const MAX_TEXT: usize = 1024;
 

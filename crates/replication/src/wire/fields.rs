@@ -2,10 +2,13 @@
 
 use std::io::Write as _;
 
-use lineage::{Lineage, Lsn};
+use std::fmt::Display;
+use std::str::FromStr;
 
-use super::id::Id;
-use super::{MAX_DATABASES, MAX_PATH, MAX_TEXT, WireError};
+use lineage::{Lineage, Lsn};
+use replication_proto::Db;
+
+use super::{MAX_DATABASES, MAX_TEXT, WireError};
 
 /// Collects the fields of a message.
 #[derive(Debug, Default)]
@@ -37,17 +40,13 @@ impl Builder {
         self.number(field.0)
     }
 
-    pub(super) fn id(&mut self, field: &Id) -> &mut Self {
-        let _ = write!(self.bytes, "{field}");
-        self.end()
+    pub(super) fn db(&mut self, field: Db) -> &mut Self {
+        self.number(field.0.into())
     }
 
-    pub(super) fn path(&mut self, field: &[Id]) -> &mut Self {
-        assert!(field.len() <= MAX_PATH, "whoever adds to a path looks at its length");
-        for (at, id) in field.iter().enumerate() {
-            let comma = if at == 0 { "" } else { "," };
-            let _ = write!(self.bytes, "{comma}{id}");
-        }
+    /// An id or a path.
+    pub(super) fn name(&mut self, field: &impl Display) -> &mut Self {
+        let _ = write!(self.bytes, "{field}");
         self.end()
     }
 
@@ -117,28 +116,19 @@ impl<'a, 'b> Fields<'a, 'b> {
     }
 
     /// The number of a database.
-    pub(super) fn database(&mut self) -> Result<u32, WireError> {
+    pub(super) fn db(&mut self) -> Result<Db, WireError> {
         let number = self.up_to("database", MAX_DATABASES as u64 - 1)?;
-        u32::try_from(number).map_err(|_| self.wrong("database"))
+        Ok(Db(number as u32))
     }
 
     pub(super) fn lsn(&mut self, field: &'static str) -> Result<Lsn, WireError> {
         self.number(field).map(Lsn)
     }
 
-    pub(super) fn id(&mut self, field: &'static str) -> Result<Id, WireError> {
-        let bytes = self.bytes(field)?;
-        id(bytes).ok_or(self.wrong(field))
-    }
-
-    /// Ids from a node to its root; a node that knows no root says so by an empty path.
-    pub(super) fn path(&mut self) -> Result<Vec<Id>, WireError> {
-        let bytes = self.bytes("path")?;
-        if bytes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let path: Option<Vec<Id>> = bytes.split(|&byte| byte == b',').take(MAX_PATH + 1).map(id).collect();
-        path.filter(|path| path.len() <= MAX_PATH).ok_or(self.wrong("path"))
+    /// An id or a path.
+    pub(super) fn name<T: FromStr>(&mut self, field: &'static str) -> Result<T, WireError> {
+        let text = std::str::from_utf8(self.bytes(field)?).ok();
+        text.and_then(|text| text.parse().ok()).ok_or(self.wrong(field))
     }
 
     pub(super) fn lineage(&mut self) -> Result<Lineage, WireError> {
@@ -154,17 +144,17 @@ impl<'a, 'b> Fields<'a, 'b> {
     /// A list of entries that each begin with a database, in ascending order of these.
     pub(super) fn by_database<T>(
         &mut self,
-        mut entry: impl FnMut(u32, &mut Self) -> Result<T, WireError>,
+        mut entry: impl FnMut(Db, &mut Self) -> Result<T, WireError>,
     ) -> Result<Vec<T>, WireError> {
         let mut entries = Vec::new();
         let mut next = 0;
         while !self.left.is_empty() {
-            let database = self.database()?;
-            if database < next {
+            let db = self.db()?;
+            if db.0 < next {
                 return Err(self.wrong("database"));
             }
-            next = database + 1;
-            entries.push(entry(database, self)?);
+            next = db.0 + 1;
+            entries.push(entry(db, self)?);
         }
         Ok(entries)
     }
@@ -173,8 +163,4 @@ impl<'a, 'b> Fields<'a, 'b> {
     pub(super) fn end(self) -> Result<(), WireError> {
         if self.left.is_empty() { Ok(()) } else { Err(self.wrong("number of fields")) }
     }
-}
-
-fn id(bytes: &[u8]) -> Option<Id> {
-    std::str::from_utf8(bytes).ok()?.parse().ok()
 }

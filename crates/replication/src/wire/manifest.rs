@@ -1,7 +1,7 @@
 //! What a snapshot of one database consists of: [`Manifest`].
 //!
 //! ```text
-//! version u8 = 1 | snapshot id 20 bytes | database u32 | from u64 | finish u64
+//! version u8 = 1 | id length u8 | id | database u32 | from u64 | finish u64
 //! lineage length u32 | lineage
 //! files u32 | then each: path length u16 | path | size u64 | BLAKE3 of the content, 32 bytes
 //! ```
@@ -13,7 +13,9 @@ use core::fmt;
 
 use lineage::{Lineage, Lsn, MAX_ENCODED};
 
-use super::{Id, MAX_DATABASES};
+use replication_proto::{Db, SnapshotId};
+
+use super::MAX_DATABASES;
 
 /// The most files of a snapshot.
 pub const MAX_FILES: usize = 1 << 18;
@@ -24,7 +26,7 @@ pub const MAX_MANIFEST: usize = HEAD + 4 + MAX_ENCODED + 4 + MAX_FILES * (2 + MA
 
 const VERSION: u8 = 1;
 /// From the version through `finish`.
-const HEAD: usize = 1 + 20 + 4 + 8 + 8;
+const HEAD: usize = 1 + 1 + SnapshotId::MAX + 4 + 8 + 8;
 /// Size and checksum of a file.
 const FILE_TAIL: usize = 8 + 32;
 
@@ -32,9 +34,9 @@ const FILE_TAIL: usize = 8 + 32;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     /// The snapshot; random.
-    pub id: Id,
+    pub id: SnapshotId,
     /// The database.
-    pub database: u32,
+    pub db: Db,
     /// The history in its log.
     pub lineage: Lineage,
     /// Every frame before this position is in the store's files, and the log's begin here or before.
@@ -88,8 +90,9 @@ impl Manifest {
         assert!(self.files.len() <= MAX_FILES, "whoever lists the files counts them");
         assert!(self.files.is_sorted_by(|one, next| one.path < next.path), "whoever lists the files sorts them");
         let mut out = vec![VERSION];
-        out.extend_from_slice(&self.id.0);
-        out.extend_from_slice(&self.database.to_le_bytes());
+        out.push(self.id.as_str().len() as u8);
+        out.extend_from_slice(self.id.as_str().as_bytes());
+        out.extend_from_slice(&self.db.0.to_le_bytes());
         out.extend_from_slice(&self.from.0.to_le_bytes());
         out.extend_from_slice(&self.finish.0.to_le_bytes());
         let mut lineage = Vec::new();
@@ -112,14 +115,15 @@ impl Manifest {
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let mut left = bytes;
         let [VERSION] = take(&mut left)? else { return None };
-        let id = Id(take(&mut left)?);
-        let database = u32::from_le_bytes(take(&mut left)?);
+        let [length] = take(&mut left)?;
+        let id = SnapshotId::new(std::str::from_utf8(take_some(&mut left, length.into())?).ok()?)?;
+        let db = Db(u32::from_le_bytes(take(&mut left)?));
         let from = Lsn(u64::from_le_bytes(take(&mut left)?));
         let finish = Lsn(u64::from_le_bytes(take(&mut left)?));
         let length = u32::from_le_bytes(take(&mut left)?) as usize;
         let lineage = Lineage::decode(take_some(&mut left, length)?).ok()?;
         let count = u32::from_le_bytes(take(&mut left)?) as usize;
-        if database as usize >= MAX_DATABASES || from > finish || count > MAX_FILES {
+        if db.0 as usize >= MAX_DATABASES || from > finish || count > MAX_FILES {
             return None;
         }
         let mut files: Vec<FileEntry> = Vec::new();
@@ -133,7 +137,7 @@ impl Manifest {
             }
             files.push(FileEntry { path, size, checksum });
         }
-        left.is_empty().then_some(Self { id, database, lineage, from, finish, files })
+        left.is_empty().then_some(Self { id, db, lineage, from, finish, files })
     }
 }
 

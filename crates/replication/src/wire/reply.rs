@@ -1,9 +1,10 @@
 //! What a primary says to a replica: [`Reply`].
 
 use lineage::{Lineage, Lsn};
+use replication_proto::{Db, NodeId, Path, RunId};
 
 use super::fields::{Builder, Fields};
-use super::{Id, MAX_DATABASES, Manifest, Refusal, WireError};
+use super::{MAX_DATABASES, Manifest, Refusal, WireError};
 
 /// A message of a primary. Bytes that may be many are borrowed from where the message lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,17 +80,17 @@ pub struct PrimaryMeta {
     /// The version of the protocol that it speaks.
     pub version: u64,
     /// The primary.
-    pub node: Id,
+    pub node: NodeId,
     /// Its run.
-    pub run: Id,
+    pub run: RunId,
     /// How often its role or its own primary has changed since it started.
     pub role_generation: u64,
     /// How many databases it can have.
     pub databases: u32,
     /// Its clock, in milliseconds since 1970.
     pub now_ms: u64,
-    /// The nodes from it to its root primary, itself first; empty if it knows no root.
-    pub path: Vec<Id>,
+    /// The nodes from it to its root primary, itself first.
+    pub path: Path,
     /// The databases that exist, in ascending order.
     pub shards: Vec<ShardMeta>,
 }
@@ -98,7 +99,7 @@ pub struct PrimaryMeta {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardMeta {
     /// The database.
-    pub database: u32,
+    pub db: Db,
     /// Its log generation.
     pub generation: u64,
     /// The first position that is in its log.
@@ -113,13 +114,13 @@ pub struct ShardMeta {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrimaryHeartbeat {
     /// Its run.
-    pub run: Id,
+    pub run: RunId,
     /// Its role generation.
     pub role_generation: u64,
     /// Its clock, in milliseconds since 1970.
     pub now_ms: u64,
-    /// The nodes from it to its root primary, itself first; empty if it knows no root.
-    pub path: Vec<Id>,
+    /// The nodes from it to its root primary, itself first.
+    pub path: Path,
     /// The databases that exist, in ascending order.
     pub shards: Vec<ShardBeat>,
 }
@@ -128,7 +129,7 @@ pub struct PrimaryHeartbeat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShardBeat {
     /// The database.
-    pub database: u32,
+    pub db: Db,
     /// Its log generation.
     pub generation: u64,
     /// The first position that is in its log.
@@ -242,26 +243,26 @@ impl PrimaryMeta {
         let mut fields = Fields::of("SYNCMETA", fields);
         Ok(Self {
             version: fields.number("version")?,
-            node: fields.id("node id")?,
-            run: fields.id("run id")?,
+            node: fields.name("node id")?,
+            run: fields.name("run id")?,
             role_generation: fields.number("role generation")?,
             databases: fields.up_to("number of databases", MAX_DATABASES as u64)? as u32,
             now_ms: fields.number("time")?,
-            path: fields.path()?,
-            shards: fields.by_database(|database, fields| {
+            path: fields.name("path")?,
+            shards: fields.by_database(|db, fields| {
                 let generation = fields.number("log generation")?;
                 let (start, end) = (fields.lsn("start")?, fields.lsn("end")?);
-                Ok(ShardMeta { database, generation, start, end, lineage: fields.lineage()? })
+                Ok(ShardMeta { db, generation, start, end, lineage: fields.lineage()? })
             })?,
         })
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
         let mut message = Builder::new("SYNCMETA");
-        message.number(self.version).id(&self.node).id(&self.run).number(self.role_generation);
-        message.number(self.databases.into()).number(self.now_ms).path(&self.path);
+        message.number(self.version).name(&self.node).name(&self.run).number(self.role_generation);
+        message.number(self.databases.into()).number(self.now_ms).name(&self.path);
         for shard in &self.shards {
-            message.number(shard.database.into()).number(shard.generation);
+            message.db(shard.db).number(shard.generation);
             message.lsn(shard.start).lsn(shard.end).lineage(&shard.lineage);
         }
         message.encode(out);
@@ -272,23 +273,23 @@ impl PrimaryHeartbeat {
     fn decode(fields: &[&[u8]]) -> Result<Self, WireError> {
         let mut fields = Fields::of("HEARTBEAT", fields);
         Ok(Self {
-            run: fields.id("run id")?,
+            run: fields.name("run id")?,
             role_generation: fields.number("role generation")?,
             now_ms: fields.number("time")?,
-            path: fields.path()?,
-            shards: fields.by_database(|database, fields| {
+            path: fields.name("path")?,
+            shards: fields.by_database(|db, fields| {
                 let generation = fields.number("log generation")?;
                 let (start, end) = (fields.lsn("start")?, fields.lsn("end")?);
-                Ok(ShardBeat { database, generation, start, end, synced: fields.lsn("synced")? })
+                Ok(ShardBeat { db, generation, start, end, synced: fields.lsn("synced")? })
             })?,
         })
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
         let mut message = Builder::new("HEARTBEAT");
-        message.id(&self.run).number(self.role_generation).number(self.now_ms).path(&self.path);
+        message.name(&self.run).number(self.role_generation).number(self.now_ms).name(&self.path);
         for shard in &self.shards {
-            message.number(shard.database.into()).number(shard.generation);
+            message.db(shard.db).number(shard.generation);
             message.lsn(shard.start).lsn(shard.end).lsn(shard.synced);
         }
         message.encode(out);

@@ -1,9 +1,10 @@
 //! What a replica says to its primary: [`Request`].
 
 use lineage::{Lineage, Lsn};
+use replication_proto::{Db, NodeId, RunId};
 
 use super::fields::{Builder, Fields};
-use super::{Id, MAX_CHUNK, MAX_DATABASES, MAX_FILES, WireError};
+use super::{MAX_CHUNK, MAX_DATABASES, MAX_FILES, WireError};
 
 /// A message of a replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,9 +27,9 @@ pub struct SyncMeta {
     /// The version of the protocol that the replica speaks.
     pub version: u64,
     /// The replica.
-    pub node: Id,
+    pub node: NodeId,
     /// Its run.
-    pub run: Id,
+    pub run: RunId,
     /// How many databases it can have.
     pub databases: u32,
     /// How often its role or its primary has changed since it started.
@@ -41,13 +42,13 @@ pub struct SyncShard {
     /// The version of the protocol that the replica speaks.
     pub version: u64,
     /// The replica.
-    pub node: Id,
+    pub node: NodeId,
     /// The run of the primary that it believes to talk to.
-    pub primary_run: Id,
+    pub primary_run: RunId,
     /// That primary's role generation.
     pub role_generation: u64,
     /// The database.
-    pub database: u32,
+    pub db: Db,
     /// Where the replica's log ends.
     pub end: Lsn,
     /// The history in the replica's log.
@@ -69,7 +70,7 @@ pub struct ReplicaHeartbeat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShardAck {
     /// The database.
-    pub database: u32,
+    pub db: Db,
     /// How far.
     pub ack: Ack,
 }
@@ -93,9 +94,9 @@ pub enum SnapshotRequest {
         /// The version of the protocol that the replica speaks.
         version: u64,
         /// The replica.
-        node: Id,
+        node: NodeId,
         /// The database.
-        database: u32,
+        db: Db,
     },
     /// A piece of a file.
     Read {
@@ -165,8 +166,8 @@ impl SyncMeta {
         let mut fields = Fields::of("SYNCMETA", fields);
         let meta = Self {
             version: fields.number("version")?,
-            node: fields.id("node id")?,
-            run: fields.id("run id")?,
+            node: fields.name("node id")?,
+            run: fields.name("run id")?,
             databases: fields.up_to("number of databases", MAX_DATABASES as u64)? as u32,
             role_generation: fields.number("role generation")?,
         };
@@ -175,7 +176,7 @@ impl SyncMeta {
 
     fn encode(&self, out: &mut Vec<u8>) {
         let mut message = Builder::new("SYNCMETA");
-        message.number(self.version).id(&self.node).id(&self.run);
+        message.number(self.version).name(&self.node).name(&self.run);
         message.number(self.databases.into()).number(self.role_generation).encode(out);
     }
 }
@@ -189,10 +190,10 @@ impl SyncShard {
         let mut fields = Fields::of("SYNCSHARD", fields);
         let shard = Self {
             version: fields.number("version")?,
-            node: fields.id("node id")?,
-            primary_run: fields.id("run id")?,
+            node: fields.name("node id")?,
+            primary_run: fields.name("run id")?,
             role_generation: fields.number("role generation")?,
-            database: fields.database()?,
+            db: fields.db()?,
             end: fields.lsn("end")?,
             lineage: fields.lineage()?,
         };
@@ -201,8 +202,8 @@ impl SyncShard {
 
     fn encode(&self, out: &mut Vec<u8>) {
         let mut message = Builder::new("SYNCSHARD");
-        message.number(self.version).id(&self.node).id(&self.primary_run).number(self.role_generation);
-        message.number(self.database.into()).lsn(self.end).lineage(&self.lineage).encode(out);
+        message.number(self.version).name(&self.node).name(&self.primary_run).number(self.role_generation);
+        message.db(self.db).lsn(self.end).lineage(&self.lineage).encode(out);
     }
 }
 
@@ -211,7 +212,7 @@ impl ReplicaHeartbeat {
         let mut fields = Fields::of("HEARTBEAT", fields);
         let role_generation = fields.number("role generation")?;
         let now_ms = fields.number("time")?;
-        let shards = fields.by_database(|database, fields| Ok(ShardAck { database, ack: Ack::decode(fields)? }))?;
+        let shards = fields.by_database(|db, fields| Ok(ShardAck { db, ack: Ack::decode(fields)? }))?;
         Ok(Self { role_generation, now_ms, shards })
     }
 
@@ -219,7 +220,7 @@ impl ReplicaHeartbeat {
         let mut message = Builder::new("HEARTBEAT");
         message.number(self.role_generation).number(self.now_ms);
         for shard in &self.shards {
-            message.number(shard.database.into());
+            message.db(shard.db);
             shard.ack.put(&mut message);
         }
         message.encode(out);
@@ -245,8 +246,8 @@ impl SnapshotRequest {
         let mut fields = Fields::of("SNAPSHOT", fields);
         let verb = fields.bytes("verb")?;
         let request = if verb.eq_ignore_ascii_case(b"OPEN") {
-            let (version, node) = (fields.number("version")?, fields.id("node id")?);
-            Self::Open { version, node, database: fields.database()? }
+            let (version, node) = (fields.number("version")?, fields.name("node id")?);
+            Self::Open { version, node, db: fields.db()? }
         } else if verb.eq_ignore_ascii_case(b"READ") {
             let lease = fields.number("lease")?;
             let file = fields.up_to("file", MAX_FILES as u64 - 1)? as u32;
@@ -269,9 +270,7 @@ impl SnapshotRequest {
     fn encode(&self, out: &mut Vec<u8>) {
         let mut message = Builder::new("SNAPSHOT");
         match self {
-            Self::Open { version, node, database } => {
-                message.bytes(b"OPEN").number(*version).id(node).number((*database).into())
-            }
+            Self::Open { version, node, db } => message.bytes(b"OPEN").number(*version).name(node).db(*db),
             Self::Read { lease, file, offset, length } => {
                 message.bytes(b"READ").number(*lease).number((*file).into()).number(*offset).number((*length).into())
             }

@@ -2,11 +2,12 @@
 
 use lineage::{Epoch, Era, Lineage, Lsn, ReplId};
 use proptest::prelude::*;
+use replication_proto::{Db, NodeId, Path, Root, RunId, SnapshotId};
 
 use super::*;
 
-fn id(byte: u8) -> Id {
-    Id([byte; 20])
+fn ids() -> (NodeId, RunId) {
+    (NodeId([0xab; 20]), RunId([0xcd; 20]))
 }
 
 fn lineage() -> Lineage {
@@ -20,12 +21,19 @@ fn manifest() -> Manifest {
         FileEntry { path: "log/0.seg".to_owned(), size: 4096, checksum: Checksum([1; 32]) },
         FileEntry { path: "store/000007.sst".to_owned(), size: 5, checksum: Checksum([2; 32]) },
     ];
-    Manifest { id: id(9), database: 3, lineage: lineage(), from: Lsn(10), finish: Lsn(20), files }
+    Manifest {
+        id: SnapshotId::new("snap-9").unwrap(),
+        db: Db(3),
+        lineage: lineage(),
+        from: Lsn(10),
+        finish: Lsn(20),
+        files,
+    }
 }
 
 fn replica_says() -> Vec<Request> {
     let ack = Ack { received: Lsn(30), applied: Lsn(20), synced: Lsn(10) };
-    let (node, run) = (id(0xab), id(0xcd));
+    let (node, run) = ids();
     vec![
         Request::SyncMeta(SyncMeta { version: 1, node, run, databases: 16, role_generation: 4 }),
         Request::SyncShard(SyncShard {
@@ -33,17 +41,17 @@ fn replica_says() -> Vec<Request> {
             node,
             primary_run: run,
             role_generation: 4,
-            database: 2,
+            db: Db(2),
             end: Lsn(77),
             lineage: lineage(),
         }),
         Request::Heartbeat(ReplicaHeartbeat {
             role_generation: 4,
             now_ms: 1000,
-            shards: vec![ShardAck { database: 0, ack }, ShardAck { database: 5, ack }],
+            shards: vec![ShardAck { db: Db(0), ack }, ShardAck { db: Db(5), ack }],
         }),
         Request::Ack(ack),
-        Request::Snapshot(SnapshotRequest::Open { version: 1, node, database: 1 }),
+        Request::Snapshot(SnapshotRequest::Open { version: 1, node, db: Db(1) }),
         Request::Snapshot(SnapshotRequest::Read { lease: 8, file: 2, offset: 4096, length: 100 }),
         Request::Snapshot(SnapshotRequest::Keep { lease: 8 }),
         Request::Snapshot(SnapshotRequest::Close { lease: 8 }),
@@ -51,7 +59,7 @@ fn replica_says() -> Vec<Request> {
 }
 
 fn primary_says() -> Vec<Reply<'static>> {
-    let (node, run) = (id(0xab), id(0xcd));
+    let (node, run) = ids();
     vec![
         Reply::Ok,
         Reply::Refused(Refusal::new("INCOMPATIBLE other version")),
@@ -62,15 +70,15 @@ fn primary_says() -> Vec<Reply<'static>> {
             role_generation: 6,
             databases: 16,
             now_ms: 1000,
-            path: vec![node, run],
-            shards: vec![ShardMeta { database: 1, generation: 5, start: Lsn(0), end: Lsn(9), lineage: lineage() }],
+            path: Path { nodes: vec![node, NodeId([0xcd; 20])], root: Root::Primary },
+            shards: vec![ShardMeta { db: Db(1), generation: 5, start: Lsn(0), end: Lsn(9), lineage: lineage() }],
         }),
         Reply::Heartbeat(PrimaryHeartbeat {
             run,
             role_generation: 6,
             now_ms: 1000,
-            path: vec![],
-            shards: vec![ShardBeat { database: 1, generation: 5, start: Lsn(0), end: Lsn(9), synced: Lsn(8) }],
+            path: Path { nodes: vec![node], root: Root::Unknown },
+            shards: vec![ShardBeat { db: Db(1), generation: 5, start: Lsn(0), end: Lsn(9), synced: Lsn(8) }],
         }),
         Reply::Continue { generation: 5, from: Lsn(9), lineage: lineage() },
         Reply::FullSync { reason: "it is too old".to_owned() },
@@ -127,11 +135,12 @@ fn golden_bytes_of_requests() {
 #[test]
 fn golden_bytes_of_replies() {
     let path = [AB, b",", CD].concat();
+    let lost = [AB, b",?"].concat();
     let golden: Vec<Vec<u8>> = vec![
         b"+OK\r\n".to_vec(),
         b"-INCOMPATIBLE other version\r\n".to_vec(),
         array(&[b"SYNCMETA", b"1", AB, CD, b"6", b"16", b"1000", &path, b"1", b"5", b"0", b"9", LINEAGE]),
-        array(&[b"HEARTBEAT", CD, b"6", b"1000", b"", b"1", b"5", b"0", b"9", b"8"]),
+        array(&[b"HEARTBEAT", CD, b"6", b"1000", &lost, b"1", b"5", b"0", b"9", b"8"]),
         array(&[b"CONTINUE", b"5", b"9", LINEAGE]),
         array(&[b"FULLSYNC", b"it is too old"]),
         array(&[b"REWIND", b"4"]),
@@ -149,7 +158,8 @@ fn golden_bytes_of_replies() {
 fn golden_bytes_of_a_manifest() {
     let golden = [
         [1].as_slice(),
-        &[9; 20],
+        &[6],
+        b"snap-9",
         &[3, 0, 0, 0],
         &[10, 0, 0, 0, 0, 0, 0, 0],
         &[20, 0, 0, 0, 0, 0, 0, 0],
@@ -278,7 +288,7 @@ fn what_breaks_a_bound_is_refused() {
     assert!(matches!(from_primary(b"+PONG\r\n"), WireError::Unknown(_)));
     assert!(matches!(from_primary(b":1\r\n"), WireError::Framing(_)));
     assert!(matches!(from_primary(&vec![b'-'; 20_000]), WireError::Framing(_)));
-    let long = vec![AB; MAX_PATH + 1].join(&b","[..]);
+    let long = vec![AB; Path::MAX + 1].join(&b","[..]);
     let beat = array(&[b"HEARTBEAT", CD, b"6", b"1000", &long]);
     assert_eq!(from_primary(&beat), wrong("HEARTBEAT", "path"));
 }
@@ -323,8 +333,8 @@ prop_compose! {
     }
 }
 
-fn databases() -> impl Strategy<Value = Vec<u32>> {
-    prop::collection::btree_set(0..MAX_DATABASES as u32, 0..6).prop_map(|set| set.into_iter().collect())
+fn databases() -> impl Strategy<Value = Vec<Db>> {
+    prop::collection::btree_set(0..MAX_DATABASES as u32, 0..6).prop_map(|set| set.into_iter().map(Db).collect())
 }
 
 proptest! {
@@ -333,13 +343,13 @@ proptest! {
         node: [u8; 20], run: [u8; 20], numbers: [u64; 3], of in databases(), ack in any_ack(), lineage in any_lineage(),
     ) {
         let [version, role_generation, now_ms] = numbers;
-        let shards = of.iter().map(|&database| ShardAck { database, ack }).collect();
-        let database = of.first().copied().unwrap_or_default();
-        let (node, primary_run) = (Id(node), Id(run));
+        let shards = of.iter().map(|&db| ShardAck { db, ack }).collect();
+        let db = of.first().copied().unwrap_or(Db(0));
+        let (node, primary_run) = (NodeId(node), RunId(run));
         let requests = [
             Request::SyncMeta(SyncMeta { version, node, run: primary_run, databases: 1024, role_generation }),
             Request::SyncShard(SyncShard {
-                version, node, primary_run, role_generation, database, end: ack.received, lineage,
+                version, node, primary_run, role_generation, db, end: ack.received, lineage,
             }),
             Request::Heartbeat(ReplicaHeartbeat { role_generation, now_ms, shards }),
             Request::Ack(ack),
@@ -353,15 +363,15 @@ proptest! {
 
     #[test]
     fn replies_survive_the_wire(
-        ids in prop::collection::vec(any::<[u8; 20]>(), 1..MAX_PATH), numbers: [u64; 3], of in databases(),
+        ids in prop::collection::vec(any::<[u8; 20]>(), 1..Path::MAX), numbers: [u64; 3], of in databases(),
         ack in any_ack(), lineage in any_lineage(), bytes: Vec<u8>, reason in ".{0,100}",
     ) {
         let [generation, role_generation, now_ms] = numbers;
-        let path: Vec<Id> = ids.into_iter().map(Id).collect();
-        let (node, run) = (path[0], path[path.len() - 1]);
+        let (node, run) = (NodeId(ids[0]), RunId(ids[0]));
+        let path = Path { nodes: ids.into_iter().map(NodeId).collect(), root: Root::Unknown };
         let (start, end) = (ack.synced, ack.received);
-        let metas = of.iter().map(|&database| ShardMeta { database, generation, start, end, lineage: lineage.clone() });
-        let beats = of.iter().map(|&database| ShardBeat { database, generation, start, end, synced: ack.applied });
+        let metas = of.iter().map(|&db| ShardMeta { db, generation, start, end, lineage: lineage.clone() });
+        let beats = of.iter().map(|&db| ShardBeat { db, generation, start, end, synced: ack.applied });
         let replies = [
             Reply::Meta(PrimaryMeta {
                 version: 1, node, run, role_generation, databases: 16, now_ms, path: path.clone(), shards: metas.collect(),
