@@ -28,6 +28,15 @@ impl Default for Settings {
     }
 }
 
+/// Whether a command that finds nothing may have its session wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// It may.
+    Allowed,
+    /// It answers that there is nothing: it is part of a transaction.
+    Refused,
+}
+
 /// One run of a command.
 pub struct Context<'a> {
     /// The key space.
@@ -38,4 +47,6 @@ pub struct Context<'a> {
     pub database: usize,
     /// The server's parameters.
     pub settings: &'a Settings,
+    /// What blocking commands do when there is nothing.
+    pub waiting: Waiting,
 }

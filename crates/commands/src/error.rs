@@ -6,6 +6,7 @@ use keyspace::Stop;
 use keyspace::string::StringError;
 
 use crate::args::Args;
+use crate::wait::Wait;
 
 /// The error of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub enum Error {
     Reply(Cow<'static, [u8]>),
     /// The run cannot go on here.
     Stop(Stop),
+    /// There is nothing to answer yet. A run that ends so has changed nothing.
+    Wait(Box<Wait>),
 }
 
 impl From<&'static str> for Error {
@@ -126,7 +129,7 @@ mod tests {
     fn reply(error: Error) -> String {
         match error {
             Error::Reply(text) => String::from_utf8(text.into_owned()).unwrap(),
-            Error::Stop(stop) => panic!("stopped: {stop:?}"),
+            Error::Stop(_) | Error::Wait(_) => panic!("no reply: {error:?}"),
         }
     }
 

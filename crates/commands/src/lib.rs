@@ -25,10 +25,12 @@ mod server;
 pub mod spec;
 mod string;
 mod table;
+mod wait;
 
 pub use args::Args;
-pub use context::{Context, Eviction, Settings};
+pub use context::{Context, Eviction, Settings, Waiting};
 pub use error::{Error, text, unknown_command, unknown_subcommand, wrong_arity};
 pub use key_refs::{Access, KeyRef, UnreadableKeys, keys};
 pub use spec::{Command, Run, Scope, Spec};
 pub use table::{all, lookup, resolve};
+pub use wait::{Wait, timeout};

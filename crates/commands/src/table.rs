@@ -131,7 +131,7 @@ mod tests {
         let error = |args: &[&[u8]]| match resolve(Args::new(args)) {
             Ok(command) => command.spec.full_name(),
             Err(Error::Reply(text)) => String::from_utf8(text.into_owned()).unwrap(),
-            Err(Error::Stop(stop)) => panic!("stopped: {stop:?}"),
+            Err(error @ (Error::Stop(_) | Error::Wait(_))) => panic!("no reply: {error:?}"),
         };
         assert_eq!(error(&[b"GET", b"k"]), "get");
         assert_eq!(error(&[b"get"]), "ERR wrong number of arguments for 'get' command");

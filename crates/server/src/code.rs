@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use commands::{Args, Command, Context, Error, KeyRef, Settings};
+use commands::{Args, Command, Context, Error, KeyRef, Settings, Waiting};
 use engine::{Abort, Fault, FaultKind, Instance, LockKey, Place, Ran, Request, Scope, Scratch};
 use keyspace::Millis;
 use parking_lot::Mutex;
@@ -54,10 +54,12 @@ impl Code<'_> {
         let mark = reply.len();
         let ran = self.instance.run(&request, scratch, &mut |view| {
             reply.truncate(mark);
-            let mut context = Context { view, reply, database: self.database, settings: self.settings };
+            let mut context =
+                Context { view, reply, database: self.database, settings: self.settings, waiting: Waiting::Refused };
             match (self.run)(&mut context, self.args) {
                 Ok(()) => Ok(()),
                 Err(Error::Stop(stop)) => Err(Abort::Stop(stop)),
+                Err(Error::Wait(wait)) => unreachable!("waiting was refused: {wait:?}"),
                 Err(Error::Reply(text)) => {
                     reply.truncate(mark);
                     reply.error_bytes(&text);

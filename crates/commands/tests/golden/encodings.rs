@@ -1,6 +1,6 @@
 //! Random commands on strings: whether a value is packed or exploded must not show.
 
-use commands::{Args, Context, Error, Run, Settings, resolve};
+use commands::{Args, Context, Error, Run, Settings, Waiting, resolve};
 use keyspace::{Limits, Millis, View};
 use proptest::prelude::*;
 use resp::{Protocol, Reply};
@@ -23,7 +23,8 @@ fn run(view: &mut MemoryView, args: &[Vec<u8>]) -> Vec<u8> {
     let settings = Settings::default();
     let Run::View(run) = resolve(args).unwrap().run else { panic!("{args:?} runs on no view") };
     view.select(0).unwrap();
-    let result = run(&mut Context { view, reply: &mut reply, database: 0, settings: &settings }, args);
+    let mut context = Context { view, reply: &mut reply, database: 0, settings: &settings, waiting: Waiting::Refused };
+    let result = run(&mut context, args);
     if let Err(error) = result {
         let Error::Reply(text) = error else { panic!("{error:?}") };
         reply.truncate(0);

@@ -12,7 +12,7 @@ mod other_types;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use commands::{Access, Args, Context, Error, Eviction, KeyRef, Run, Settings, docs, resolve};
+use commands::{Access, Args, Context, Error, Eviction, KeyRef, Run, Settings, Waiting, docs, resolve};
 use keyspace::{Limits, Millis, Stop};
 use resp::{Protocol, Reply};
 use testkit::MemoryView;
@@ -145,6 +145,12 @@ impl Session {
                 reply.truncate(0);
                 reply.error_bytes(&text);
             }
+            Err(Error::Wait(wait)) => {
+                reply.truncate(0);
+                let keys = args.from(0)[wait.keys.clone()].join(&b", "[..]);
+                let keys = keys.escape_ascii();
+                reply.simple(&format!("waits for a {:?} at {keys}, timeout {:?}", wait.kind, wait.timeout));
+            }
         }
         Ok(reply.into_buffer())
     }
@@ -156,7 +162,7 @@ impl Session {
             Run::View(run) => {
                 keyspace::View::select(&mut self.view, self.database)?;
                 let (database, settings) = (self.database, &self.settings);
-                run(&mut Context { view: &mut self.view, reply, database, settings }, args)
+                run(&mut Context { view: &mut self.view, reply, database, settings, waiting: Waiting::Allowed }, args)
             }
             Run::Session => match command.spec.full_name().as_str() {
                 "command" => {

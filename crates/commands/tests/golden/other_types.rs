@@ -1,6 +1,6 @@
 //! Commands on keys that hold no string, which no script can make yet.
 
-use commands::{Args, Context, Error, Run, Settings, resolve};
+use commands::{Args, Context, Error, Run, Settings, Waiting, resolve};
 use keyspace::{Encoding, Head, Kind, Millis, View};
 use resp::{Protocol, Reply};
 use testkit::MemoryView;
@@ -28,10 +28,11 @@ fn run(view: &mut MemoryView, line: &str) -> String {
     let settings = Settings::default();
     let Run::View(run) = resolve(args).unwrap().run else { panic!("{line} runs on no view") };
     view.select(0).unwrap();
-    let result = run(&mut Context { view, reply: &mut reply, database: 0, settings: &settings }, args);
+    let mut context = Context { view, reply: &mut reply, database: 0, settings: &settings, waiting: Waiting::Refused };
+    let result = run(&mut context, args);
     match result {
         Ok(()) => {}
-        Err(Error::Stop(stop)) => panic!("stopped: {stop:?}"),
+        Err(error @ (Error::Stop(_) | Error::Wait(_))) => panic!("no reply: {error:?}"),
         Err(Error::Reply(text)) => {
             reply.truncate(0);
             reply.error_bytes(&text);

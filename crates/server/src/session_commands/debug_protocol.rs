@@ -74,7 +74,7 @@ mod tests {
         match run(name.as_bytes(), &mut reply) {
             Ok(()) => String::from_utf8(reply.into_buffer()).unwrap(),
             Err(Error::Reply(text)) => String::from_utf8(text.into_owned()).unwrap(),
-            Err(Error::Stop(stop)) => panic!("stopped: {stop:?}"),
+            Err(error @ (Error::Stop(_) | Error::Wait(_))) => panic!("no reply: {error:?}"),
         }
     }
 

@@ -174,7 +174,7 @@ where
 fn write_error(error: &Error, reply: &mut Reply) {
     match error {
         Error::Reply(text) => reply.error_bytes(text),
-        Error::Stop(stop) => unreachable!("no view was there to stop a session command: {stop:?}"),
+        Error::Stop(_) | Error::Wait(_) => unreachable!("a session command has no view to stop it: {error:?}"),
     }
 }
 

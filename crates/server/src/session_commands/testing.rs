@@ -101,10 +101,17 @@ impl Server {
         let settings = commands::Settings::default();
         let ran = self.shared.instance.run(&request, &mut Scratch::new(1), &mut |view| {
             reply.truncate(0);
-            let mut context = commands::Context { view, reply: &mut reply, database: 0, settings: &settings };
+            let mut context = commands::Context {
+                view,
+                reply: &mut reply,
+                database: 0,
+                settings: &settings,
+                waiting: commands::Waiting::Refused,
+            };
             match run(&mut context, args) {
                 Ok(()) => Ok(()),
                 Err(commands::Error::Stop(stop)) => Err(stop.into()),
+                Err(commands::Error::Wait(wait)) => panic!("waiting was refused: {wait:?}"),
                 Err(commands::Error::Reply(text)) => panic!("{}", String::from_utf8_lossy(&text)),
             }
         });
