@@ -44,14 +44,7 @@ pub struct UnreadableKeys;
 ///
 /// # Errors
 /// [`UnreadableKeys`].
-#[inline]
 pub fn keys(command: &Command, args: Args<'_>, database: usize, out: &mut Vec<KeyRef>) -> Result<(), UnreadableKeys> {
-    if let [KeySpec { begin: Begin::Index(index), find: Find::Range { last: 0, .. }, flags }] = command.spec.keys
-        && command.other_database.is_none()
-    {
-        out.push(KeyRef { database, index: *index as usize, access: Access::of(*flags) });
-        return Ok(());
-    }
     if let Some(list) = command.other_database {
         list(args, database, out);
         return Ok(());
@@ -59,6 +52,16 @@ pub fn keys(command: &Command, args: Args<'_>, database: usize, out: &mut Vec<Ke
     each_key(command.spec.keys, args, &mut |index, spec| {
         out.push(KeyRef { database, index, access: Access::of(spec.flags) });
     })
+}
+
+/// The argument that is the only key of a command, in the selected database, if its entry says so: most commands' case.
+#[inline]
+#[must_use]
+pub const fn only_key(command: &Command) -> Option<usize> {
+    match (command.spec.keys, command.other_database) {
+        ([KeySpec { begin: Begin::Index(index), find: Find::Range { last: 0, .. }, .. }], None) => Some(*index as usize),
+        _ => None,
+    }
 }
 
 /// Visits the keys that `specs` say a command line has.

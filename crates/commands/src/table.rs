@@ -11,7 +11,15 @@ const FAMILIES: &[&[Command]] =
 
 /// Room for four times the names of Redis, so that a probe is rarely followed by another.
 const SLOTS: usize = 1024;
-static INDEX: [Option<&'static Command>; SLOTS] = build_index();
+static INDEX: [Slot; SLOTS] = build_index();
+
+/// A place of the index.
+#[derive(Clone, Copy)]
+struct Slot {
+    /// The name in one word, if it is short and nothing but letters; else 0.
+    word: u64,
+    command: Option<&'static Command>,
+}
 
 /// All commands; subcommands are inside theirs.
 pub fn all() -> impl Iterator<Item = &'static Command> + Clone {
@@ -22,12 +30,16 @@ pub fn all() -> impl Iterator<Item = &'static Command> + Clone {
 #[inline]
 #[must_use]
 pub fn lookup(name: &[u8]) -> Option<&'static Command> {
-    let mut slot = slot_of(name);
-    while let Some(command) = INDEX[slot] {
-        if command.spec.name.as_bytes().eq_ignore_ascii_case(name) {
+    let mut at = slot_of(name);
+    let word = word_of(name);
+    while let Slot { word: known, command: Some(command) } = INDEX[at] {
+        if known == word && word != 0 {
             return Some(command);
         }
-        slot = (slot + 1) % SLOTS;
+        if known == 0 && command.spec.name.as_bytes().eq_ignore_ascii_case(name) {
+            return Some(command);
+        }
+        at = (at + 1) % SLOTS;
     }
     None
 }
@@ -73,18 +85,52 @@ const fn slot_of(name: &[u8]) -> usize {
     (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as usize
 }
 
-const fn build_index() -> [Option<&'static Command>; SLOTS] {
-    let mut index = [None; SLOTS];
+/// A name of up to eight bytes in one word, in lower case if it is letters; 0 for a longer one.
+///
+/// The bit that tells the cases apart turns no other byte into a letter, so a word that is all letters stands for one
+/// name.
+#[inline]
+const fn word_of(name: &[u8]) -> u64 {
+    const CASES: u64 = 0x2020_2020_2020_2020;
+    let len = name.len();
+    if len == 0 || len > 8 {
+        return 0;
+    }
+    let mut word = 0;
+    let mut at = 0;
+    while at < len {
+        word = word << 8 | name[at] as u64;
+        at += 1;
+    }
+    word | CASES >> (64 - 8 * len)
+}
+
+/// Whether a name of the table is found by its word.
+const fn is_letters(name: &[u8]) -> bool {
+    let mut at = 0;
+    while at < name.len() {
+        if !name[at].is_ascii_lowercase() {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+const fn build_index() -> [Slot; SLOTS] {
+    let mut index = [Slot { word: 0, command: None }; SLOTS];
     let mut family = 0;
     while family < FAMILIES.len() {
         let mut entry = 0;
         while entry < FAMILIES[family].len() {
             let command: &'static Command = &FAMILIES[family][entry];
-            let mut slot = slot_of(command.spec.name.as_bytes());
-            while index[slot].is_some() {
+            let name = command.spec.name.as_bytes();
+            let mut slot = slot_of(name);
+            while index[slot].command.is_some() {
                 slot = (slot + 1) % SLOTS;
             }
-            index[slot] = Some(command);
+            let word = if is_letters(name) { word_of(name) } else { 0 };
+            index[slot] = Slot { word, command: Some(command) };
             entry += 1;
         }
         family += 1;
@@ -104,7 +150,7 @@ mod tests {
                 assert_eq!(lookup(spelled.as_bytes()).unwrap().spec.name, name);
             }
         }
-        for unknown in ["", "g", "gett", "get|x", "object|encoding", "\0", "sEt "] {
+        for unknown in ["", "g", "gett", "ge\x14", "\0get", "get\0", "ge4", "get|x", "object|encoding", "\0", "sEt "] {
             assert!(lookup(unknown.as_bytes()).is_none(), "{unknown:?}");
         }
     }

@@ -275,10 +275,17 @@ impl Stripe {
         self.table.find_mut(hash, |entry| entry.key() == key)
     }
 
-    /// Puts in an entry whose key is not there.
+    /// Puts in an entry whose key is not there; answers its bucket.
     #[inline]
-    pub fn insert(&mut self, hasher: &KeyHasher, hash: u64, entry: Entry) -> &mut Entry {
-        self.table.insert_unique(hash, entry, |entry| hasher.hash(entry.key())).into_mut()
+    pub fn insert(&mut self, hasher: &KeyHasher, hash: u64, entry: Entry) -> usize {
+        self.table.insert_unique(hash, entry, |entry| hasher.hash(entry.key())).bucket_index()
+    }
+
+    /// The entry of a key that is there and was in `bucket` when it was last looked at.
+    #[inline]
+    pub fn find_again(&mut self, hash: u64, bucket: usize, key: &[u8]) -> Option<&mut Entry> {
+        let stayed = self.table.get_bucket(bucket).is_some_and(|entry| entry.key() == key);
+        if stayed { self.table.get_bucket_mut(bucket) } else { self.find_mut(hash, key) }
     }
 
     /// Takes an entry out.

@@ -3,6 +3,7 @@
 //! A worker tries once and never waits; whatever would make it wait ends the attempt without a trace, and the same
 //! command is run at the desk, which locks, tries, unlocks, fetches what was missing, and tries again.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use keyspace::{Millis, Stop, View};
@@ -227,7 +228,7 @@ impl Instance {
             scratch,
             fetched,
             need: None,
-            fault: None,
+            fault: OnceCell::new(),
         };
         let locked = match request.scope {
             Scope::Keys([one]) if one.database == request.database => txn.lock_one(request.place, *one),

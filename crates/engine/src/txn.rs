@@ -4,6 +4,7 @@
 //! Records change in place, with an undo list; rows are collected and reach the shard only at commit. A run that must
 //! stop leaves no trace but [`Need`]: what it lacked, for the desk to fetch.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use keyspace::{Head, Millis, OpWriter, RowsId, Stop};
@@ -190,6 +191,8 @@ struct SetWrites {
 struct Touched {
     hash: u64,
     held: u32,
+    /// Where its entry was in the table; a later insertion may have moved it.
+    bucket: usize,
     /// Where its key, then its old stored bytes lie in the arena.
     key: (usize, usize),
     old: Option<(usize, usize)>,
@@ -213,7 +216,7 @@ pub(crate) struct Txn<'r> {
     pub scratch: &'r mut Scratch,
     pub fetched: Option<&'r Fetched>,
     pub need: Option<Need>,
-    pub fault: Option<Fault>,
+    pub fault: OnceCell<Fault>,
 }
 
 /// How far each part's log must be written before what the run saw or did may be told.
@@ -312,22 +315,22 @@ impl<'r> Txn<'r> {
                     shard.sweep.note();
                 }
                 self.instance.budget.book_used(entry.cost() as i64);
-                let guard = &mut self.held[at].guard;
-                guard.insert(&shard.hasher, hash, entry);
-                let bucket = guard.table.find_bucket_index(hash, |entry| entry.key() == key);
-                Ok(bucket.map(|bucket| (at, bucket)))
+                let bucket = self.held[at].guard.insert(&shard.hasher, hash, entry);
+                Ok(Some((at, bucket)))
             }
             Err(fault) => Err(self.fail(fault)),
         }
     }
 
-    fn fail(&mut self, fault: Fault) -> Stop {
-        self.fault = Some(fault);
+    /// Remembers the first thing that failed.
+    fn fail(&self, fault: Fault) -> Stop {
+        let _ = self.fault.set(fault);
         Stop::Fault
     }
 
     /// The store or the hot table holds bytes that are no record.
-    fn corrupt(&mut self, key: &[u8], what: &str) -> Stop {
+    #[cold]
+    fn corrupt(&self, key: &[u8], what: &str) -> Stop {
         let name = String::from_utf8_lossy(&key[..key.len().min(64)]).into_owned();
         let path = self.part().shard.map_or_else(Default::default, |shard| shard.dir.clone());
         self.fail(Fault::new(FaultKind::Corrupt, format!("the record of key '{name}' cannot be read: {what}"), &path))
@@ -347,6 +350,7 @@ impl<'r> Txn<'r> {
         scratch.touched.push(Touched {
             hash,
             held: at as u32,
+            bucket,
             key: key_at,
             old: Some(old_at),
             state: entry.state,
@@ -355,13 +359,16 @@ impl<'r> Txn<'r> {
         entry.state.touched = true;
     }
 
-    fn insert_touched(&mut self, shard: &Shard, hash: u64, at: usize, mut entry: Entry) {
+    /// Puts in the entry of a key that has none; answers its bucket.
+    fn insert_touched(&mut self, shard: &Shard, hash: u64, at: usize, mut entry: Entry) -> usize {
         let scratch = &mut *self.scratch;
-        let key_at = (scratch.arena.len(), entry.key().len());
+        let key = (scratch.arena.len(), entry.key().len());
         scratch.arena.extend_from_slice(entry.key());
-        scratch.touched.push(Touched { hash, held: at as u32, key: key_at, old: None, state: entry.state, cost: 0 });
+        let state = entry.state;
         entry.state.touched = true;
-        self.held[at].guard.insert(&shard.hasher, hash, entry);
+        let bucket = self.held[at].guard.insert(&shard.hasher, hash, entry);
+        scratch.touched.push(Touched { hash, held: at as u32, bucket, key, old: None, state, cost: 0 });
+        bucket
     }
 
     /// Remembers that a record's rows are about to lose their owner.
@@ -391,9 +398,7 @@ impl<'r> Txn<'r> {
             }
             None => {
                 let entry = Entry::fresh(key, head, payload, self.instance.seconds(self.now));
-                self.insert_touched(shard, hash, at, entry);
-                let found = self.held[at].guard.table.find_bucket_index(hash, |entry| entry.key() == key);
-                found.expect("the entry was just inserted")
+                self.insert_touched(shard, hash, at, entry)
             }
         };
         Ok((at, bucket))
@@ -435,7 +440,8 @@ impl<'r> Txn<'r> {
 
 impl Txn<'_> {
     /// Ends a run that changed nothing.
-    pub fn finish(mut self) -> Gate {
+    #[inline]
+    pub fn finish(&mut self) -> Gate {
         self.evict();
         self.give_back();
         self.gate()
@@ -452,8 +458,13 @@ impl Txn<'_> {
     }
 
     /// Where the logs must have got to before the outcome of a run that changed nothing may be told.
+    #[inline]
     pub fn gate(&self) -> Gate {
-        self.parts.iter().filter(|part| part.seen > 0).map(|part| (part.database, part.seen)).collect()
+        let mut gate = Gate::new();
+        for part in self.parts.iter().filter(|part| part.seen > 0) {
+            gate.push((part.database, part.seen));
+        }
+        gate
     }
 
     /// How many databases the run changed.

@@ -15,6 +15,7 @@
 
 use lineage::{Epoch, Era, Lsn, ReplId};
 
+use crate::checksum;
 use crate::fault::Flaw;
 
 /// Bytes of a frame before its payload.
@@ -61,7 +62,7 @@ impl<'a> Frame<'a> {
             return Err(Flaw::Short { need: len as u64, have: bytes.len() as u64 });
         }
         let (head, payload) = bytes[..len].split_at(HEADER);
-        if u32_at(head, 4) != seal(head, lsn, crc32c::crc32c(payload)) {
+        if u32_at(head, 4) != seal(head, lsn, checksum::crc32c(payload)) {
             return Err(Flaw::Checksum);
         }
         let kind = match head[8] {
@@ -171,7 +172,7 @@ fn seal(head: &[u8], lsn: Lsn, payload_crc: u32) -> u32 {
     sealed[..8].copy_from_slice(&lsn.0.to_le_bytes());
     sealed[8..12].copy_from_slice(&head[..4]);
     sealed[12..].copy_from_slice(&head[8..HEADER]);
-    crc32c::crc32c_append(payload_crc, &sealed)
+    checksum::append(payload_crc, &sealed)
 }
 
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {

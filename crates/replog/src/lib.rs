@@ -16,6 +16,7 @@
 //! clock for what it writes, and logs nothing: what it finds it returns.
 
 mod catalog;
+mod checksum;
 mod control;
 mod disk;
 mod fault;

@@ -10,6 +10,7 @@ use lineage::{Epoch, Lineage, Lsn, ReplId};
 use parking_lot::Mutex;
 
 use crate::catalog::{Catalog, Pin};
+use crate::checksum;
 use crate::control::{self, Control};
 use crate::fault::{AppendError, Damage, Fault, OpenError, ReadError};
 use crate::frame::Kind;
@@ -51,7 +52,7 @@ impl Log {
     /// `ReadOnly`, `Closed`, `Failed`, `TooLarge`.
     #[inline]
     pub fn append(&self, now_ms: u64, payload: &[u8]) -> Result<Appended, AppendError> {
-        let payload_crc = crc32c::crc32c(payload);
+        let payload_crc = checksum::crc32c(payload);
         let synced = self.shared.synced.get();
         let mut tail = self.shared.tail.lock();
         let appended = tail.append(Kind::Ops, now_ms, synced, payload, payload_crc)?;

@@ -5,6 +5,7 @@ use std::mem;
 
 use lineage::{Epoch, Era, Lineage, Lsn, ReplId};
 
+use crate::checksum;
 use crate::fault::{AppendError, Flaw};
 use crate::frame::{self, Frame, HEADER, Kind, MAX_FRAME};
 use crate::segment::{Header, Marks};
@@ -130,7 +131,7 @@ impl Tail {
         let era = Era { epoch, id, first: lsn };
         lineage.push(era).map_err(|why| AppendError::Frame { lsn, what: Flaw::Lineage(why) })?;
         let payload = frame::epoch_payload(epoch, id);
-        let appended = self.append(Kind::Epoch, now_ms, synced, &payload, crc32c::crc32c(&payload))?;
+        let appended = self.append(Kind::Epoch, now_ms, synced, &payload, checksum::crc32c(&payload))?;
         self.lineage = lineage;
         Ok(appended)
     }

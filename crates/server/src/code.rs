@@ -39,16 +39,23 @@ impl Code<'_> {
         reply: &mut Reply,
     ) -> Result<Ran, Fault> {
         let (scratch, keys) = memory;
-        keys.clear();
+        let one;
         let mut locks: SmallVec<[LockKey<'_>; 4]> = SmallVec::new();
         let scope = match (breadth, self.command.scope) {
             (Breadth::Shard, _) | (Breadth::Declared, commands::spec::Scope::Shard) => Scope::Shard,
             (Breadth::Declared, commands::spec::Scope::AllShards) => Scope::AllShards,
             (Breadth::Declared, commands::spec::Scope::Walk) => Scope::Walk,
-            (Breadth::Declared, commands::spec::Scope::Keys) => {
-                self.list_keys(keys, &mut locks);
-                Scope::Keys(&locks)
-            }
+            (Breadth::Declared, commands::spec::Scope::Keys) => match commands::only_key(self.command) {
+                Some(index) => {
+                    one = [LockKey { database: self.database, key: self.args.at(index) }];
+                    Scope::Keys(&one)
+                }
+                None => {
+                    keys.clear();
+                    self.list_keys(keys, &mut locks);
+                    Scope::Keys(&locks)
+                }
+            },
         };
         let request = Request { place, scope, database: self.database, clock: self.clock };
         let mark = reply.len();
@@ -75,7 +82,6 @@ impl Code<'_> {
 
     /// The keys to lock: those in databases that exist. A command whose keys cannot be read answers an error and
     /// touches none.
-    #[inline]
     fn list_keys<'k>(&'k self, keys: &mut Vec<KeyRef>, locks: &mut SmallVec<[LockKey<'k>; 4]>) {
         if commands::keys(self.command, self.args, self.database, keys).is_err() {
             return;

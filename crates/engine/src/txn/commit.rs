@@ -13,12 +13,26 @@ pub const MAX_OPS_BYTES: usize = if cfg!(test) { 1 << 20 } else { replog::MAX_FR
 impl Txn<'_> {
     /// Makes the changes permanent in memory and in the log buffer; the gate says when they may be told.
     /// On a fault everything is undone.
-    pub fn commit(mut self) -> Result<Gate, Fault> {
+    pub fn commit(&mut self) -> Result<Gate, Fault> {
         if let Some(fault) = self.refusal() {
             self.undo();
             return Err(fault);
         }
         let mut gate = Gate::new();
+        if let ([part], Some(shard)) = (&self.parts[..], self.parts[0].shard) {
+            let database = part.database;
+            let end = self.commit_part(0, shard);
+            gate.push((database, end));
+        } else {
+            self.commit_parts(&mut gate);
+        }
+        self.evict();
+        self.give_back();
+        Ok(gate)
+    }
+
+    /// Commits the changes of several databases, one after the other.
+    fn commit_parts(&mut self, gate: &mut Gate) {
         let mut order: SmallVec<[usize; 1]> = (0..self.parts.len()).collect();
         // What gives comes after what takes: a crash in between may leave a key twice, never nowhere.
         order.sort_by_key(|at| self.parts[*at].deletes);
@@ -32,19 +46,23 @@ impl Txn<'_> {
                 }
                 continue;
             }
-            let (lsn, end) = self.append(at, shard);
-            self.finish_clear(at, shard);
-            self.stamp(at, lsn);
-            self.hand_over_rows(at, shard, lsn);
+            let end = self.commit_part(at, shard);
             gate.push((database, end));
             if changed > 1 && step + 1 < changed {
                 // With a full disk neither log goes on, and nothing more is accepted: the order still holds.
                 let _ = crate::settle::sync(shard, end);
             }
         }
-        self.evict();
-        self.give_back();
-        Ok(gate)
+    }
+
+    /// Commits the changes of one database; answers the end of its frame.
+    #[inline]
+    fn commit_part(&mut self, at: usize, shard: &Shard) -> u64 {
+        let (lsn, end) = self.append(at, shard);
+        self.finish_clear(at, shard);
+        self.stamp(at, lsn);
+        self.hand_over_rows(at, shard, lsn);
+        end
     }
 
     /// Why the run's changes cannot be logged, if so.
@@ -84,7 +102,8 @@ impl Txn<'_> {
             let key = &self.scratch.arena[key_at..key_at + key_len];
             let stripe = &mut *held.guard;
             stripe.changes += 1;
-            let entry = stripe.find_mut(touched.hash, key).expect("what a run has changed stays in its stripe");
+            let entry = stripe.find_again(touched.hash, touched.bucket, key);
+            let entry = entry.expect("what a run has changed stays in its stripe");
             entry.stamp(lsn);
             entry.state.touched = false;
             let cost = entry.cost();
@@ -102,6 +121,10 @@ impl Txn<'_> {
     }
 
     fn hand_over_rows(&mut self, at: usize, shard: &Shard, lsn: u64) {
+        let part = &self.parts[at];
+        if part.rows.is_none() && part.lost.is_empty() {
+            return;
+        }
         let dead = self.dead_rows(at);
         let part = &mut self.parts[at];
         let mut grown = 0;

@@ -7,7 +7,7 @@ use crate::hot::STRIPES;
 
 impl Txn<'_> {
     /// Puts everything back as it was and gives the scratch back.
-    pub fn undo(mut self) {
+    pub fn undo(&mut self) {
         // What the run changed before a Clear lies in the tables that the Clear took out, so they come first. What it
         // changed later goes with the tables that took their place.
         let mut kept: SmallVec<[usize; 1]> = SmallVec::from_elem(usize::MAX, self.parts.len());

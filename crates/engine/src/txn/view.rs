@@ -45,12 +45,13 @@ impl View for Txn<'_> {
         let now = self.now;
         let seconds = self.instance.seconds(now);
         let entry = self.held[at].guard.table.get_bucket_mut(bucket).expect("the bucket was just found");
-        if let Err(error) = entry.record() {
-            return Err(self.corrupt(key, &error.to_string()));
-        }
         entry.used(seconds);
-        let entry = self.held[at].guard.table.get_bucket(bucket).expect("the bucket was just found");
-        Ok(entry.record().ok().flatten().filter(|record| !record.is_expired(now)))
+        let view = &*self;
+        let entry = view.held[at].guard.table.get_bucket(bucket).expect("the bucket was just found");
+        match entry.record() {
+            Ok(record) => Ok(record.filter(|record| !record.is_expired(now))),
+            Err(error) => Err(view.corrupt(key, &error.to_string())),
+        }
     }
 
     #[inline]

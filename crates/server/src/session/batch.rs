@@ -128,7 +128,13 @@ impl Batch<'_> {
 
     #[inline]
     fn line(&mut self, request: &Request, bytes: &[u8], last: &mut Option<CommandNumber>) -> Verdict {
-        let args: SmallVec<[&[u8]; 8]> = request.args(bytes).collect();
+        let mut args: SmallVec<[&[u8]; 8]> = SmallVec::new();
+        if request.len() > args.inline_size() {
+            args.reserve_exact(request.len());
+        }
+        for arg in request.args(bytes) {
+            args.push(arg);
+        }
         let args = Args::new(&args);
         if self.state.replies == Replies::SkipNext {
             self.state.replies = Replies::Skip;
