@@ -59,7 +59,9 @@ pub fn keys(command: &Command, args: Args<'_>, database: usize, out: &mut Vec<Ke
 #[must_use]
 pub const fn only_key(command: &Command) -> Option<usize> {
     match (command.spec.keys, command.other_database) {
-        ([KeySpec { begin: Begin::Index(index), find: Find::Range { last: 0, .. }, .. }], None) => Some(*index as usize),
+        ([KeySpec { begin: Begin::Index(index), find: Find::Range { last: 0, .. }, .. }], None) => {
+            Some(*index as usize)
+        }
         _ => None,
     }
 }

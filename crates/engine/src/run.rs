@@ -125,14 +125,14 @@ impl Instance {
         for _ in 0..ATTEMPTS {
             match self.attempt(request, scratch, Some(&fetched), Reach::Memory, command)? {
                 Attempt::Ended(ran) => return Ok(ran),
-                Attempt::Lacks(need) => self.fetch(need, &mut fetched, request.clock)?,
+                Attempt::Lacks(need) => self.fetch(*need, &mut fetched, request.clock)?,
             }
         }
         loop {
             match self.attempt(request, scratch, Some(&fetched), Reach::Disk, command)? {
                 Attempt::Ended(ran) => return Ok(ran),
                 // Only databases can still be missing.
-                Attempt::Lacks(need) => self.fetch(need, &mut fetched, request.clock)?,
+                Attempt::Lacks(need) => self.fetch(*need, &mut fetched, request.clock)?,
             }
         }
     }
@@ -147,26 +147,28 @@ impl Instance {
     ) -> Result<Attempt, Fault> {
         // Settle is held off before any stripe is locked, where a whole shard may be emptied.
         let settling = self.hold_settle(request);
-        let Some(mut txn) = self.lock(request, scratch, fetched, reach) else {
-            return Ok(Attempt::Lacks(Need::Desk));
-        };
+        let mut txn = self.begin(request, scratch, fetched, reach);
+        if txn.lock(request).is_none() {
+            return Ok(Attempt::Lacks(Box::new(Need::Desk)));
+        }
         if txn.parts.iter().filter(|part| part.whole.is_some()).count() != settling.len() {
             // A database was made after settle was held off in the others.
-            return Ok(Attempt::Lacks(Need::Desk));
+            return Ok(Attempt::Lacks(Box::new(Need::Desk)));
         }
         txn.begin();
         match command(&mut txn) {
-            Ok(()) if request.place == Place::Worker && txn.changed_parts() > 1 => {
-                // Two logs in order means an fsync in between.
-                txn.undo();
-                Ok(Attempt::Lacks(Need::Desk))
-            }
             Ok(()) => {
-                let changed = txn.changed_parts() > 0;
-                let gate = if changed { txn.commit()? } else { txn.finish() };
-                if changed {
-                    self.after_commit();
+                let changed = txn.changed_parts();
+                if changed == 0 {
+                    return Ok(Attempt::Ended(Ran::Done(txn.finish())));
                 }
+                if changed > 1 && request.place == Place::Worker {
+                    // Two logs in order means an fsync in between.
+                    txn.undo();
+                    return Ok(Attempt::Lacks(Box::new(Need::Desk)));
+                }
+                let gate = txn.commit()?;
+                self.after_commit();
                 Ok(Attempt::Ended(Ran::Done(gate)))
             }
             Err(Abort::Undo) => {
@@ -183,12 +185,12 @@ impl Instance {
         let dir = txn.parts.iter().find_map(|part| part.shard).map(|shard| shard.dir.clone()).unwrap_or_default();
         txn.undo();
         match stop {
-            Stop::WouldBlock => Ok(Attempt::Lacks(need.unwrap_or(Need::Desk))),
+            Stop::WouldBlock => Ok(Attempt::Lacks(need.unwrap_or_else(|| Box::new(Need::Desk)))),
             Stop::Undeclared => Ok(Attempt::Ended(Ran::Undeclared)),
-            Stop::Fault => Err(fault.unwrap_or_else(|| {
-                let what = "a value's parts do not fit together";
-                Fault::new(crate::fault::FaultKind::Corrupt, what, &dir)
-            })),
+            Stop::Fault => Err(fault.map_or_else(
+                || Fault::new(crate::fault::FaultKind::Corrupt, "a value's parts do not fit together", &dir),
+                |fault| *fault,
+            )),
         }
     }
 
@@ -202,20 +204,20 @@ impl Instance {
         }
     }
 
-    /// Locks what the request may touch. `None`: on a worker, and it would have to wait.
+    /// A run that has locked nothing yet.
     #[inline]
-    fn lock<'r>(
+    fn begin<'r>(
         &'r self,
         request: &Request<'r>,
         scratch: &'r mut Scratch,
         fetched: Option<&'r Fetched>,
         reach: Reach,
-    ) -> Option<Txn<'r>> {
+    ) -> Txn<'r> {
         let heavy_limit = match request.place {
             Place::Worker => WORKER_HEAVY,
             Place::Desk => u64::MAX,
         };
-        let mut txn = Txn {
+        Txn {
             instance: self,
             now: request.clock,
             reach,
@@ -229,24 +231,7 @@ impl Instance {
             fetched,
             need: None,
             fault: OnceCell::new(),
-        };
-        let locked = match request.scope {
-            Scope::Keys([one]) if one.database == request.database => txn.lock_one(request.place, *one),
-            Scope::Keys(keys) => txn.lock_keys(request, keys),
-            Scope::Walk => {
-                txn.parts.push(Part::new(request.database, self.shard(request.database).map(|shard| &**shard)));
-                Some(())
-            }
-            Scope::Shard => txn.lock_whole(request.place, request.database),
-            Scope::AllShards => txn.lock_all(request),
-        };
-        locked?;
-        for part in &txn.parts {
-            if let Some(shard) = part.shard {
-                txn.now = shard.time(txn.now);
-            }
         }
-        Some(txn)
     }
 
     /// Fetches what an attempt lacked, without holding any lock of a key.
@@ -294,7 +279,7 @@ impl Instance {
 
 enum Attempt {
     Ended(Ran),
-    Lacks(Need),
+    Lacks(Box<Need>),
 }
 
 /// Reads rows without a lock. They are good for a run that finds their owner as it was when they were missed.
@@ -318,6 +303,27 @@ fn fetch_rows(shard: &Shard, need: RowsNeed) -> Result<FetchedRows, Fault> {
 }
 
 impl<'r> Txn<'r> {
+    /// Locks what the request may touch. `None`: on a worker, and it would have to wait.
+    #[inline]
+    fn lock(&mut self, request: &Request<'r>) -> Option<()> {
+        match request.scope {
+            Scope::Keys([one]) if one.database == request.database => self.lock_one(request.place, *one),
+            Scope::Keys(keys) => self.lock_keys(request, keys),
+            Scope::Walk => {
+                self.add_part(request.database);
+                Some(())
+            }
+            Scope::Shard => self.lock_whole(request.place, request.database),
+            Scope::AllShards => self.lock_all(request),
+        }?;
+        for part in &self.parts {
+            if let Some(shard) = part.shard {
+                self.now = shard.time(self.now);
+            }
+        }
+        Some(())
+    }
+
     /// Locks the stripe of one key: the common case.
     #[inline]
     fn lock_one(&mut self, place: Place, key: LockKey<'r>) -> Option<()> {

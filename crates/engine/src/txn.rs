@@ -138,13 +138,13 @@ pub(crate) struct Part<'r> {
     ops: OpWriter,
     rows: Option<Box<RowWrites>>,
     /// Row sets that a record led to before one of the run's changes. Another may lead to them after it.
-    lost: SmallVec<[RowsId; 2]>,
+    lost: Vec<RowsId>,
     /// Row sets that the run itself has made: the store has nothing of them.
-    made: SmallVec<[RowsId; 2]>,
+    made: Vec<RowsId>,
     /// What the run has seen of the database is told by frames that begin before this.
     seen: u64,
     deletes: bool,
-    cleared: Option<Cleared>,
+    cleared: Option<Box<Cleared>>,
     /// How many records had been changed when the part was last cleared: those are gone.
     cleared_at: usize,
 }
@@ -157,8 +157,8 @@ impl<'r> Part<'r> {
             whole: None,
             ops: OpWriter::new(),
             rows: None,
-            lost: SmallVec::new(),
-            made: SmallVec::new(),
+            lost: Vec::new(),
+            made: Vec::new(),
             seen: 0,
             deletes: false,
             cleared: None,
@@ -215,8 +215,8 @@ pub(crate) struct Txn<'r> {
     pub first: Option<(&'r [u8], u64)>,
     pub scratch: &'r mut Scratch,
     pub fetched: Option<&'r Fetched>,
-    pub need: Option<Need>,
-    pub fault: OnceCell<Fault>,
+    pub need: Option<Box<Need>>,
+    pub fault: OnceCell<Box<Fault>>,
 }
 
 /// How far each part's log must be written before what the run saw or did may be told.
@@ -265,7 +265,7 @@ impl<'r> Txn<'r> {
     #[inline]
     fn locate_to_write(&mut self, key: &[u8]) -> Result<(&'r Shard, u64, usize), Stop> {
         let Some(shard) = self.part().shard else {
-            self.need = Some(Need::Shard(self.part().database));
+            self.need = Some(Box::new(Need::Shard(self.part().database)));
             return Err(Stop::WouldBlock);
         };
         let (hash, at) = self.locate(key)?.ok_or(Stop::Undeclared)?;
@@ -306,7 +306,8 @@ impl<'r> Txn<'r> {
         match shard.store.record(key, self.reach, &mut self.scratch.read) {
             Ok(Found::No) => Ok(None),
             Ok(Found::WouldBlock) => {
-                self.need = Some(Need::Record { database: part.database, key: key.to_vec(), changes });
+                let need = Need::Record { database: part.database, key: key.to_vec(), changes };
+                self.need = Some(Box::new(need));
                 Err(Stop::WouldBlock)
             }
             Ok(Found::Yes) => {
@@ -324,7 +325,7 @@ impl<'r> Txn<'r> {
 
     /// Remembers the first thing that failed.
     fn fail(&self, fault: Fault) -> Stop {
-        let _ = self.fault.set(fault);
+        let _ = self.fault.set(Box::new(fault));
         Stop::Fault
     }
 

@@ -20,6 +20,9 @@ pub(crate) fn put_header(marker: u8, count: usize, out: &mut Vec<u8>) {
     match count {
         0..=9 => out.extend_from_slice(&[marker, digit(count), b'\r', b'\n']),
         10..=99 => out.extend_from_slice(&[marker, digit(count / 10), digit(count), b'\r', b'\n']),
+        100..=999 => {
+            out.extend_from_slice(&[marker, digit(count / 100), digit(count / 10), digit(count), b'\r', b'\n']);
+        }
         _ => {
             out.push(marker);
             out.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
@@ -41,7 +44,7 @@ mod tests {
 
     #[test]
     fn headers_of_every_width() {
-        for count in [0, 9, 10, 99, 100, 12345, usize::MAX] {
+        for count in [0, 9, 10, 99, 100, 999, 1000, 12345, usize::MAX] {
             let mut out = Vec::new();
             put_header(b'*', count, &mut out);
             assert_eq!(out, alloc::format!("*{count}\r\n").into_bytes());

@@ -188,9 +188,9 @@ impl Txn<'_> {
     }
 
     /// Row sets that some record led to before or during the run, and none does after it.
-    fn dead_rows(&self, at: usize) -> SmallVec<[RowsId; 2]> {
+    fn dead_rows(&self, at: usize) -> Vec<RowsId> {
         let part = &self.parts[at];
-        let mut dead: SmallVec<[RowsId; 2]> = part.lost.clone();
+        let mut dead = part.lost.clone();
         if dead.is_empty() {
             return dead;
         }

@@ -120,7 +120,8 @@ impl<'r> Txn<'r> {
             return self.corrupt(key, "it does not lead to the rows asked for");
         };
         let most = FetchLimit::after(self.fetched.map_or(0, |fetched| fetched.rows.len()));
-        self.need = Some(Need::Rows(RowsNeed { database: self.part().database, lsn, rows, range, direction, most }));
+        let need = RowsNeed { database: self.part().database, lsn, rows, range, direction, most };
+        self.need = Some(Box::new(Need::Rows(need)));
         Stop::WouldBlock
     }
 

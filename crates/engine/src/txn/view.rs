@@ -195,7 +195,7 @@ impl View for Txn<'_> {
         if bytes <= self.heavy_limit {
             return Ok(());
         }
-        self.need = Some(Need::Desk);
+        self.need = Some(Box::new(Need::Desk));
         Err(Stop::WouldBlock)
     }
 
@@ -281,7 +281,7 @@ impl View for Txn<'_> {
         part.cleared_at = self.scratch.touched.len();
         let held = &mut self.held[base..base + STRIPES];
         let stripes: Vec<Stripe> = held.iter_mut().map(|held| std::mem::take(&mut *held.guard)).collect();
-        part.cleared.get_or_insert(Cleared { stripes, touched: part.cleared_at });
+        part.cleared.get_or_insert(Box::new(Cleared { stripes, touched: part.cleared_at }));
         Ok(())
     }
 
@@ -303,7 +303,7 @@ impl Txn<'_> {
     /// Whole-shard questions are for threads that may wait, in runs that asked for them.
     fn whole_or_walk(&mut self) -> Result<(), Stop> {
         if self.reach == Reach::Memory && self.heavy_limit < u64::MAX {
-            self.need = Some(Need::Desk);
+            self.need = Some(Box::new(Need::Desk));
             return Err(Stop::WouldBlock);
         }
         if self.walks || self.part().whole.is_some() || self.part().shard.is_none() {
