@@ -10,6 +10,7 @@ Haypile, a database that speaks the protocol of Redis and keeps its data on disk
 
 usage: haypile [serve] [FILE] [--PARAMETER VALUE ..]    start the server
        haypile check-config [FILE] [--PARAMETER VALUE ..]    say whether it would start with that
+       haypile events FILE    report what an events.jsonl tells of replication
        haypile --version
        haypile --help
 
@@ -25,6 +26,8 @@ pub(crate) enum Wish {
     Serve(Start),
     /// Whether it would start.
     CheckConfig(Start),
+    /// A report on a file of events.
+    Events(PathBuf),
     /// A text.
     Print(Document),
     /// Nothing that exists.
@@ -65,6 +68,8 @@ pub(crate) fn read(args: Vec<String>) -> Wish {
         ["docs", "parameters"] => Wish::Print(Document::Parameters),
         ["docs", "config"] => Wish::Print(Document::Config),
         ["docs", ..] => Wish::Wrong("usage: haypile docs commands|parameters|config".to_owned()),
+        ["events", file] => Wish::Events(PathBuf::from(file)),
+        ["events", ..] => Wish::Wrong("usage: haypile events FILE".to_owned()),
         ["serve", ..] => Wish::Serve(start(args, 1)),
         ["check-config", ..] => Wish::CheckConfig(start(args, 1)),
         _ => Wish::Serve(start(args, 0)),
@@ -105,5 +110,7 @@ mod tests {
         assert_eq!(wish("-h"), Wish::Print(Document::Help));
         assert_eq!(wish("docs config"), Wish::Print(Document::Config));
         assert!(matches!(wish("docs nonsense"), Wish::Wrong(_)));
+        assert_eq!(wish("events data/events.jsonl"), Wish::Events(PathBuf::from("data/events.jsonl")));
+        assert!(matches!(wish("events"), Wish::Wrong(_)));
     }
 }

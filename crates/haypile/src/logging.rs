@@ -55,6 +55,6 @@ fn filter(level: LogLevel) -> Targets {
         LogLevel::Notice => LevelFilter::INFO,
         LogLevel::Warning => LevelFilter::WARN,
     };
-    let ours = ["haypile", "server", "engine", "rocks", "replog"].map(|name| (name, own));
+    let ours = ["haypile", "server", "replication", "engine", "rocks", "replog"].map(|name| (name, own));
     Targets::new().with_default(LevelFilter::WARN.min(own)).with_targets(ours)
 }

@@ -8,9 +8,11 @@ mod memory;
 mod serve;
 mod signals;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use arguments::{Document, Wish};
+use replication::report::Report;
 use server::config::{self, Settings};
 
 #[global_allocator]
@@ -38,6 +40,7 @@ fn obey(wish: Wish) -> Result<(), String> {
     match wish {
         Wish::Serve(start) => serve::serve(start.load()?),
         Wish::CheckConfig(start) => check(&start.load()?),
+        Wish::Events(file) => events(&file),
         Wish::Print(document) => print(&text(document)),
         Wish::Wrong(sentence) => Err(sentence),
     }
@@ -48,6 +51,11 @@ fn check(settings: &Settings) -> Result<(), String> {
         eprintln!("Warning: {warning}");
     }
     print("OK\n")
+}
+
+fn events(file: &Path) -> Result<(), String> {
+    let report = Report::of_file(file).map_err(|error| format!("{} cannot be read: {error}.", file.display()))?;
+    print(&report.text())
 }
 
 fn text(document: Document) -> String {

@@ -12,4 +12,9 @@
 //! The decisions are made elsewhere, without sockets and clocks; this crate has the bytes and the waiting.
 #![forbid(unsafe_code)]
 
+pub mod alarms;
+pub mod dial;
+pub mod events;
+pub mod ledger;
+pub mod report;
 pub mod wire;
