@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,7 +16,7 @@ use crate::fault::Fault;
 use crate::folder::Folder;
 use crate::recovery::{self, Recovery};
 use crate::settle;
-use crate::shard::Shard;
+use crate::slot::{ShardId, ShardRef, Slot};
 use crate::store::StoreFactory;
 
 /// What an instance is told when it is opened.
@@ -88,8 +87,9 @@ pub struct Instance {
     pub(crate) options: Options,
     pub(crate) budget: Budget,
     folder: Folder,
-    shards: Box<[OnceLock<Arc<Shard>>]>,
+    slots: Box<[Slot]>,
     creating: Mutex<()>,
+    incarnations: AtomicU32,
     limits: Mutex<Limits>,
     limits_version: AtomicU64,
     settle_millis: AtomicU64,
@@ -168,8 +168,9 @@ impl Instance {
         let instance = Arc::new(Self {
             budget: Budget::new(options.hot_bytes),
             folder,
-            shards: (0..options.databases).map(|_| OnceLock::new()).collect(),
+            slots: (0..options.databases).map(|_| Slot::default()).collect(),
             creating: Mutex::default(),
+            incarnations: AtomicU32::new(0),
             limits: Mutex::new(options.limits),
             limits_version: AtomicU64::new(next_limits_version()),
             settle_millis: AtomicU64::new(options.settle_interval.as_millis() as u64),
@@ -181,7 +182,7 @@ impl Instance {
             settler: Mutex::default(),
             options,
         });
-        let mut found = instance.folder.databases(instance.shards.len())?;
+        let mut found = instance.folder.databases(instance.slots.len())?;
         if !found.contains(&0) {
             found.insert(0, 0);
         }
@@ -194,34 +195,47 @@ impl Instance {
 
     fn open_shard(&self, database: usize, clock: Millis) -> Result<Recovery, Fault> {
         let dir = self.folder.database(database);
-        let (shard, recovery) = recovery::open(&self.options, &self.budget, database, dir, clock)?;
-        assert!(self.shards[database].set(Arc::new(shard)).is_ok(), "a database is opened once");
+        let id = self.new_id(database);
+        let (shard, recovery) = recovery::open(&self.options, &self.budget, id, dir, clock)?;
+        assert!(self.slots[database].put(Arc::new(shard)).is_none(), "a database is opened once");
         Ok(recovery)
+    }
+
+    fn new_id(&self, database: usize) -> ShardId {
+        let incarnation = self.incarnations.fetch_add(1, Ordering::Relaxed);
+        ShardId { database: database as u32, incarnation }
     }
 
     /// How many databases there may be.
     #[must_use]
     pub fn databases(&self) -> usize {
-        self.shards.len()
+        self.slots.len()
     }
 
     /// A database, if anything was ever written to it.
     #[inline]
     #[must_use]
-    pub fn shard(&self, database: usize) -> Option<&Arc<Shard>> {
-        self.shards.get(database)?.get()
+    pub fn shard(&self, database: usize) -> Option<ShardRef> {
+        self.slots.get(database)?.get()
+    }
+
+    /// The shard that a gate means; `None`: it has been replaced, after all that its log held had become durable.
+    #[inline]
+    #[must_use]
+    pub fn shard_of(&self, id: ShardId) -> Option<ShardRef> {
+        self.shard(id.database as usize).filter(|shard| shard.id == id)
     }
 
     /// The databases that exist, in order.
-    pub fn shards(&self) -> impl Iterator<Item = &Arc<Shard>> {
-        self.shards.iter().filter_map(OnceLock::get)
+    pub fn shards(&self) -> impl Iterator<Item = ShardRef> {
+        self.slots.iter().filter_map(Slot::get)
     }
 
     /// A database, made if need be. Waits for the disk.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn create_shard(&self, database: usize, clock: Millis) -> Result<&Arc<Shard>, Fault> {
+    pub fn create_shard(&self, database: usize, clock: Millis) -> Result<ShardRef, Fault> {
         let _creating = self.creating.lock();
         if self.shard(database).is_none() {
             self.open_shard(database, clock)?;
@@ -319,7 +333,7 @@ impl Instance {
     /// # Errors
     /// The first fault; the other databases were tried all the same.
     pub fn settle(&self) -> Result<(), Fault> {
-        let results: Vec<_> = self.shards().map(|shard| settle::settle(shard, self)).collect();
+        let results: Vec<_> = self.shards().map(|shard| settle::settle(&shard, self)).collect();
         results.into_iter().collect()
     }
 
@@ -329,8 +343,8 @@ impl Instance {
     /// A fault of a disk.
     pub fn reload(&self) -> Result<(), Fault> {
         for shard in self.shards() {
-            settle::settle(shard, self)?;
-            settle::flush(shard, self)?;
+            settle::settle(&shard, self)?;
+            settle::flush(&shard, self)?;
             for stripe in &shard.stripes {
                 let freed = stripe.0.lock().evict(usize::MAX, usize::MAX);
                 self.budget.book_eviction(freed);
@@ -351,7 +365,7 @@ impl Instance {
         }
         let mut outcome = Ok(());
         for shard in self.shards() {
-            let closed = settle::settle(shard, self).and_then(|()| settle::flush(shard, self));
+            let closed = settle::settle(&shard, self).and_then(|()| settle::flush(&shard, self));
             let closed = closed.and(shard.log.close().map_err(|error| recovery::log_fault(&error)));
             outcome = outcome.and(closed);
         }

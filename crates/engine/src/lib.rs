@@ -26,6 +26,7 @@ mod rows;
 pub mod run;
 mod settle;
 pub mod shard;
+mod slot;
 pub mod snapshot;
 pub mod store;
 mod txn;
@@ -39,6 +40,7 @@ pub use recovery::Recovery;
 pub use replog::FsyncPolicy;
 pub use run::{Abort, LockKey, Place, Ran, Request, Scope};
 pub use shard::{Shard, ShardStats};
+pub use slot::{ShardId, ShardRef};
 pub use snapshot::Snapshot;
 pub use txn::{Gate, Scratch};
 

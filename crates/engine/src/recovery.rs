@@ -23,6 +23,7 @@ use crate::instance::Options;
 use crate::rows::{RowChange, RowRange};
 use crate::settle::{self, Settling, marks};
 use crate::shard::{Parts, Shard};
+use crate::slot::ShardId;
 use crate::store::{Found, Presence, Reach, Store};
 
 /// What opening a shard found and did.
@@ -50,7 +51,7 @@ pub struct Recovery {
 pub fn open(
     options: &Options,
     budget: &Budget,
-    database: usize,
+    id: ShardId,
     dir: PathBuf,
     clock: Millis,
 ) -> Result<(Shard, Recovery), Fault> {
@@ -84,9 +85,9 @@ pub fn open(
         );
         return Err(Fault::new(FaultKind::Corrupt, what, &log_dir));
     }
-    let shard = assemble(database, dir, Arc::new(log), store, settled, recovered.time_ms)?;
+    let shard = assemble(id, dir, Arc::new(log), store, settled, recovered.time_ms)?;
     let mut recovery = Recovery {
-        database,
+        database: shard.database,
         clean: recovered.clean,
         frames: 0,
         bytes: 0,
@@ -105,7 +106,7 @@ pub fn open(
 }
 
 fn assemble(
-    database: usize,
+    id: ShardId,
     dir: PathBuf,
     log: Arc<Log>,
     store: Arc<dyn Store>,
@@ -114,7 +115,7 @@ fn assemble(
 ) -> Result<Shard, Fault> {
     let ahead = marks::read(&*store, marks::AHEAD, 0)?.unwrap_or(settled);
     Ok(Shard::new(Parts {
-        database,
+        id,
         dir,
         log,
         settling: Settling { ahead, replayed: Some(settled) },

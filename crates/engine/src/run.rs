@@ -16,6 +16,7 @@ use crate::instance::Instance;
 use crate::row_walk::{self, Ended};
 use crate::settle::Settling;
 use crate::shard::Shard;
+use crate::slot::Pins;
 use crate::store::{Found, Reach};
 use crate::txn::{Fetched, FetchedRows, Gate, Held, Need, Part, RowsNeed, Scratch, Txn};
 
@@ -145,14 +146,11 @@ impl Instance {
         reach: Reach,
         command: &mut Command<'_>,
     ) -> Result<Attempt, Fault> {
+        let pins = Pins::of(self, request);
         // Settle is held off before any stripe is locked, where a whole shard may be emptied.
-        let settling = self.hold_settle(request);
-        let mut txn = self.begin(request, scratch, fetched, reach);
+        let _settling = hold_settle(&pins, request);
+        let mut txn = self.begin(request, &pins, scratch, fetched, reach);
         if txn.lock(request).is_none() {
-            return Ok(Attempt::Lacks(Box::new(Need::Desk)));
-        }
-        if txn.parts.iter().filter(|part| part.whole.is_some()).count() != settling.len() {
-            // A database was made after settle was held off in the others.
             return Ok(Attempt::Lacks(Box::new(Need::Desk)));
         }
         txn.begin();
@@ -194,21 +192,12 @@ impl Instance {
         }
     }
 
-    fn hold_settle(&self, request: &Request<'_>) -> Vec<MutexGuard<'_, Settling>> {
-        match (request.place, request.scope) {
-            (Place::Desk, Scope::Shard) => {
-                self.shard(request.database).map(|shard| shard.settle_lock()).into_iter().collect()
-            }
-            (Place::Desk, Scope::AllShards) => self.shards().map(|shard| shard.settle_lock()).collect(),
-            (Place::Worker, _) | (Place::Desk, Scope::Keys(_) | Scope::Walk) => Vec::new(),
-        }
-    }
-
     /// A run that has locked nothing yet.
     #[inline]
     fn begin<'r>(
         &'r self,
         request: &Request<'r>,
+        pins: &'r Pins,
         scratch: &'r mut Scratch,
         fetched: Option<&'r Fetched>,
         reach: Reach,
@@ -219,6 +208,7 @@ impl Instance {
         };
         Txn {
             instance: self,
+            pins,
             now: request.clock,
             reach,
             heavy_limit,
@@ -243,14 +233,14 @@ impl Instance {
                 let Some(shard) = self.shard(database) else { return Ok(()) };
                 let mut bytes = Vec::new();
                 match shard.store.record(&key, Reach::Disk, &mut bytes)? {
-                    Found::Yes => self.insert_stored(shard, &key, &bytes, changes, clock),
+                    Found::Yes => self.insert_stored(&shard, &key, &bytes, changes, clock),
                     Found::No | Found::WouldBlock => fetched.absent.push((database, key, changes)),
                 }
                 Ok(())
             }
             Need::Rows(need) => {
                 let Some(shard) = self.shard(need.database) else { return Ok(()) };
-                fetched.rows.push(fetch_rows(shard, need)?);
+                fetched.rows.push(fetch_rows(&shard, need)?);
                 Ok(())
             }
         }
@@ -302,6 +292,13 @@ fn fetch_rows(shard: &Shard, need: RowsNeed) -> Result<FetchedRows, Fault> {
     Ok(FetchedRows { need, covered, rows })
 }
 
+fn hold_settle<'p>(pins: &'p Pins, request: &Request<'_>) -> SmallVec<[MutexGuard<'p, Settling>; 1]> {
+    match (request.place, request.scope) {
+        (Place::Desk, Scope::Shard | Scope::AllShards) => pins.shards().map(Shard::settle_lock).collect(),
+        (Place::Worker, _) | (Place::Desk, Scope::Keys(_) | Scope::Walk) => SmallVec::new(),
+    }
+}
+
 impl<'r> Txn<'r> {
     /// Locks what the request may touch. `None`: on a worker, and it would have to wait.
     #[inline]
@@ -327,7 +324,7 @@ impl<'r> Txn<'r> {
     /// Locks the stripe of one key: the common case.
     #[inline]
     fn lock_one(&mut self, place: Place, key: LockKey<'r>) -> Option<()> {
-        let shard = self.instance.shard(key.database).map(|shard| &**shard);
+        let shard = self.pins.shard(key.database);
         self.parts.push(Part::new(key.database, shard));
         if let Some(shard) = shard {
             let (hash, stripe) = shard.place(key.key);
@@ -363,8 +360,7 @@ impl<'r> Txn<'r> {
 
     fn add_part(&mut self, database: usize) {
         if !self.parts.iter().any(|part| part.database == database) {
-            let shard = self.instance.shard(database).map(|shard| &**shard);
-            self.parts.push(Part::new(database, shard));
+            self.parts.push(Part::new(database, self.pins.shard(database)));
         }
     }
 

@@ -562,7 +562,7 @@ fn run(instance: &Weak<Instance>, alarm: &Alarm, tick: Duration) {
         let Some(instance) = instance.upgrade() else { return };
         if instance.sweeps() && swept.elapsed() >= SWEEP_PAUSE {
             swept = Instant::now();
-            instance.shards().for_each(|shard| expire::sweep(shard, &instance, &mut scratch));
+            instance.shards().for_each(|shard| expire::sweep(&shard, &instance, &mut scratch));
         }
         let pause = backoff.unwrap_or_else(|| instance.settle_interval());
         // After a failure nothing is more urgent than not to fail at once again.

@@ -15,6 +15,7 @@ use crate::hot::{KeyHasher, STRIPES, Stripe, stripe_of};
 use crate::instance::Instance;
 use crate::rows::DirtyRows;
 use crate::settle::{self, Settling, marks};
+use crate::slot::ShardId;
 use crate::store::{Store, StoreHealth, StoreStats, Write};
 use crate::walk::{self, Cursors};
 
@@ -27,6 +28,8 @@ pub struct StripeLock(pub Mutex<Stripe>);
 pub struct Shard {
     /// Its number.
     pub database: usize,
+    /// Which of the database's shards it is.
+    pub id: ShardId,
     /// Its folder.
     pub dir: PathBuf,
     /// Its log.
@@ -98,7 +101,7 @@ pub struct ShardStats {
 
 /// What a shard is made of when it is opened.
 pub(crate) struct Parts {
-    pub database: usize,
+    pub id: ShardId,
     pub dir: PathBuf,
     pub log: Arc<Log>,
     pub store: Arc<dyn Store>,
@@ -117,7 +120,8 @@ impl Shard {
         progress.flushed.store(parts.settled, Ordering::Relaxed);
         progress.records.store(parts.records, Ordering::Relaxed);
         Self {
-            database: parts.database,
+            database: parts.id.database as usize,
+            id: parts.id,
             dir: parts.dir,
             log: parts.log,
             store: parts.store,

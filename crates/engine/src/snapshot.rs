@@ -66,7 +66,7 @@ impl Instance {
         let mut databases = Vec::new();
         let mut manifest = format!("haypile snapshot\n{}", folder::FORMAT);
         for shard in self.shards() {
-            let finish = copy_shard(shard, &draft.join(format!("db{}", shard.database)))?;
+            let finish = copy_shard(&shard, &draft.join(format!("db{}", shard.database)))?;
             databases.push((shard.database, finish));
             let _ = writeln!(manifest, "db{} finish-lsn {finish}", shard.database);
         }

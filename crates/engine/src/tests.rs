@@ -23,7 +23,7 @@ use crate::instance::{Instance, Options};
 use crate::memory_store::{MemoryStore, MemoryStores};
 use crate::recovery::Recovery;
 use crate::run::{Abort, LockKey, Place, Ran, Request, Scope};
-use crate::shard::Shard;
+use crate::slot::ShardRef;
 use crate::txn::{Gate, Scratch};
 
 /// When tests begin.
@@ -115,7 +115,7 @@ impl Rig {
         self.instance.as_ref().unwrap()
     }
 
-    fn shard(&self, database: usize) -> &Arc<Shard> {
+    fn shard(&self, database: usize) -> ShardRef {
         self.instance().shard(database).unwrap()
     }
 
@@ -228,7 +228,7 @@ impl Rig {
 
     fn flush(&self) {
         for shard in self.instance().shards() {
-            crate::settle::flush(shard, self.instance()).unwrap();
+            crate::settle::flush(&shard, self.instance()).unwrap();
         }
     }
 

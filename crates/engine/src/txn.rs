@@ -16,6 +16,7 @@ use crate::hot::{Entry, EntryState, Stripe, stripe_of};
 use crate::instance::{Instance, LimitsCopy};
 use crate::rows::{RowChange, RowRange};
 use crate::shard::Shard;
+use crate::slot::{Pins, ShardId};
 use crate::store::{Direction, Found, Reach};
 
 /// What a stopped run lacked.
@@ -204,6 +205,7 @@ struct Touched {
 /// The run.
 pub(crate) struct Txn<'r> {
     pub instance: &'r Instance,
+    pub pins: &'r Pins,
     pub now: Millis,
     pub reach: Reach,
     pub heavy_limit: u64,
@@ -220,7 +222,7 @@ pub(crate) struct Txn<'r> {
 }
 
 /// How far each part's log must be written before what the run saw or did may be told.
-pub type Gate = SmallVec<[(usize, u64); 1]>;
+pub type Gate = SmallVec<[(ShardId, u64); 1]>;
 
 impl<'r> Txn<'r> {
     /// Makes the scratch ready; called once the locks are held.
@@ -463,7 +465,7 @@ impl Txn<'_> {
     pub fn gate(&self) -> Gate {
         let mut gate = Gate::new();
         for part in self.parts.iter().filter(|part| part.seen > 0) {
-            gate.push((part.database, part.seen));
+            gate.extend(part.shard.map(|shard| (shard.id, part.seen)));
         }
         gate
     }

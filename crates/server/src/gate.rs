@@ -2,7 +2,7 @@
 
 use std::task::Waker;
 
-use engine::Instance;
+use engine::{Instance, ShardId};
 use smallvec::SmallVec;
 
 /// What counts as held.
@@ -14,18 +14,18 @@ pub(crate) enum Durability {
     Synced,
 }
 
-/// For each database that was looked at or changed, the largest LSN that the log must hold; few, in no order.
+/// For each shard that was looked at or changed, the largest LSN that its log must hold; few, in no order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Marks(SmallVec<[(usize, u64); 2]>);
+pub(crate) struct Marks(SmallVec<[(ShardId, u64); 2]>);
 
 impl Marks {
     /// Adds what another run saw or did.
     #[inline]
-    pub(crate) fn raise(&mut self, gate: &[(usize, u64)]) {
-        for &(database, lsn) in gate {
-            match self.0.iter_mut().find(|(known, _)| *known == database) {
+    pub(crate) fn raise(&mut self, gate: &[(ShardId, u64)]) {
+        for &(shard, lsn) in gate {
+            match self.0.iter_mut().find(|(known, _)| *known == shard) {
                 Some((_, mark)) => *mark = lsn.max(*mark),
-                None => self.0.push((database, lsn)),
+                None => self.0.push((shard, lsn)),
             }
         }
     }
@@ -36,21 +36,21 @@ impl Marks {
     }
 
     #[inline]
-    pub(crate) fn as_gate(&self) -> &[(usize, u64)] {
+    pub(crate) fn as_gate(&self) -> &[(ShardId, u64)] {
         &self.0
     }
 
-    /// Whether all of it is held, as far as `held` says for each database.
+    /// Whether all of it is held, as far as `held` says for each shard.
     #[inline]
-    pub(crate) fn passed(&self, mut held: impl FnMut(usize) -> u64) -> bool {
-        self.0.iter().all(|&(database, lsn)| held(database) >= lsn)
+    pub(crate) fn passed(&self, mut held: impl FnMut(ShardId) -> u64) -> bool {
+        self.0.iter().all(|&(shard, lsn)| held(shard) >= lsn)
     }
 }
 
-/// How far the log of a database is held. A database that does not exist holds nothing, and nobody waits for it.
+/// How far the log of a shard is held. One that has been replaced was made durable first, and nobody waits for it.
 #[inline]
-pub(crate) fn held(instance: &Instance, durability: Durability, database: usize) -> u64 {
-    instance.shard(database).map_or(u64::MAX, |shard| match durability {
+pub(crate) fn held(instance: &Instance, durability: Durability, id: ShardId) -> u64 {
+    instance.shard_of(id).map_or(u64::MAX, |shard| match durability {
         Durability::Written => shard.log.written().0,
         Durability::Synced => shard.log.synced().0,
     })
@@ -58,8 +58,8 @@ pub(crate) fn held(instance: &Instance, durability: Durability, database: usize)
 
 /// Asks the logs for all of `marks`: writes here if that does not block, and asks for a sync if that is needed.
 pub(crate) fn ask(instance: &Instance, durability: Durability, marks: &Marks) {
-    for &(database, lsn) in marks.as_gate() {
-        let Some(shard) = instance.shard(database) else { continue };
+    for &(id, lsn) in marks.as_gate() {
+        let Some(shard) = instance.shard_of(id) else { continue };
         if shard.log.written().0 < lsn {
             // Written or not: the gates look for themselves.
             let _ = shard.log.write_to(lineage::Lsn(lsn));
@@ -70,15 +70,15 @@ pub(crate) fn ask(instance: &Instance, durability: Durability, marks: &Marks) {
     }
 }
 
-/// Has `waker` woken when the log of `database` holds `lsn`. `false`: it does already.
+/// Has `waker` woken when the log of a shard holds `lsn`. `false`: it does already.
 pub(crate) fn wake_when_held(
     instance: &Instance,
     durability: Durability,
-    database: usize,
+    id: ShardId,
     lsn: u64,
     waker: &Waker,
 ) -> bool {
-    instance.shard(database).is_some_and(|shard| {
+    instance.shard_of(id).is_some_and(|shard| {
         let lsn = lineage::Lsn(lsn);
         match durability {
             Durability::Written => shard.log.poll_written(lsn, waker).is_pending(),
@@ -91,22 +91,27 @@ pub(crate) fn wake_when_held(
 mod tests {
     use super::*;
 
-    #[test]
-    fn marks_keep_the_largest_of_each_database() {
-        let mut marks = Marks::default();
-        marks.raise(&[(0, 10)]);
-        marks.raise(&[(3, 5), (0, 7)]);
-        marks.raise(&[(3, 9)]);
-        assert_eq!(marks.as_gate(), [(0, 10), (3, 9)]);
+    /// The shard of a database.
+    fn of(database: u32) -> ShardId {
+        ShardId { database, incarnation: database + 1 }
     }
 
     #[test]
-    fn all_databases_must_hold_theirs() {
+    fn marks_keep_the_largest_of_each_shard() {
+        let mut marks = Marks::default();
+        marks.raise(&[(of(0), 10)]);
+        marks.raise(&[(of(3), 5), (of(0), 7)]);
+        marks.raise(&[(of(3), 9)]);
+        assert_eq!(marks.as_gate(), [(of(0), 10), (of(3), 9)]);
+    }
+
+    #[test]
+    fn all_shards_must_hold_theirs() {
         let mut marks = Marks::default();
         assert!(marks.passed(|_| 0), "who saw nothing waits for nothing");
-        marks.raise(&[(0, 10), (1, 20)]);
-        assert!(!marks.passed(|database| [10, 19][database]));
-        assert!(!marks.passed(|database| [9, 20][database]));
-        assert!(marks.passed(|database| [10, 20][database]));
+        marks.raise(&[(of(0), 10), (of(1), 20)]);
+        assert!(!marks.passed(|id| [10, 19][id.database as usize]));
+        assert!(!marks.passed(|id| [9, 20][id.database as usize]));
+        assert!(marks.passed(|id| [10, 20][id.database as usize]));
     }
 }

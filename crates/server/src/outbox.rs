@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
 
+use engine::ShardId;
 use resp::{Protocol, Reply};
 use tokio::task::AbortHandle;
 
@@ -121,7 +122,7 @@ impl Output {
         &mut self,
         spares: &mut Spares,
         sent: &mut Sent,
-        held: &mut impl FnMut(usize) -> u64,
+        held: &mut impl FnMut(ShardId) -> u64,
         write: &mut impl FnMut(&[u8]) -> io::Result<usize>,
     ) -> Stage {
         loop {
@@ -181,7 +182,7 @@ impl Outbox {
     }
 
     /// Sends what can be sent, and says where that leaves it.
-    pub(crate) fn send(&self, spares: &mut Spares, sent: &mut Sent, mut held: impl FnMut(usize) -> u64) -> Stage {
+    pub(crate) fn send(&self, spares: &mut Spares, sent: &mut Sent, mut held: impl FnMut(ShardId) -> u64) -> Stage {
         if self.stage.get() == Stage::Broken {
             return Stage::Broken;
         }
@@ -206,10 +207,10 @@ impl Outbox {
     }
 
     /// The least position in each log that what is being sent still waits for.
-    pub(crate) fn each_unmet(&self, mut held: impl FnMut(usize) -> u64, mut unmet: impl FnMut(usize, u64)) {
-        for &(database, lsn) in self.output.borrow().sending_marks.as_gate() {
-            if held(database) < lsn {
-                unmet(database, lsn);
+    pub(crate) fn each_unmet(&self, mut held: impl FnMut(ShardId) -> u64, mut unmet: impl FnMut(ShardId, u64)) {
+        for &(shard, lsn) in self.output.borrow().sending_marks.as_gate() {
+            if held(shard) < lsn {
+                unmet(shard, lsn);
             }
         }
     }
@@ -266,7 +267,7 @@ mod tests {
         fn reply(&mut self, text: &str, lsn: u64) {
             self.output.prepare(Protocol::Resp2, &mut self.spares);
             self.output.next.raw(text.as_bytes());
-            self.output.next_marks.raise(&[(0, lsn)]);
+            self.output.next_marks.raise(&[(ShardId { database: 0, incarnation: 0 }, lsn)]);
         }
 
         fn send(&mut self) -> Stage {

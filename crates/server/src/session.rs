@@ -409,9 +409,15 @@ impl Session {
             }
             Wait::Log => {
                 let instance = Arc::clone(&self.worker.shared.instance);
-                let Some(shard) = instance.shard(self.state.database) else { return };
-                let end = shard.log.end();
-                self.unless_killed(poll_fn(|cx| shard.log.poll_written(end, cx.waker()))).await;
+                let Some((id, end)) = instance.shard(self.state.database).map(|shard| (shard.id, shard.log.end()))
+                else {
+                    return;
+                };
+                self.unless_killed(poll_fn(|cx| match instance.shard_of(id) {
+                    Some(shard) => shard.log.poll_written(end, cx.waker()),
+                    None => Poll::Ready(()),
+                }))
+                .await;
             }
             Wait::Sleep(time) => {
                 self.unless_killed(tokio::time::sleep(time)).await;

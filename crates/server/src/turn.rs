@@ -8,6 +8,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
+use engine::ShardId;
 use smallvec::SmallVec;
 
 use crate::gate::{self, Durability, Marks};
@@ -101,22 +102,22 @@ fn take(worker: &Rc<Worker>, waker: &Waker) {
 }
 
 fn send(worker: &Worker, outbox: &Outbox, durability: Durability, sent: &mut Sent) -> Stage {
-    let held = |database| gate::held(&worker.shared.instance, durability, database);
+    let held = |shard| gate::held(&worker.shared.instance, durability, shard);
     outbox.send(&mut worker.spares.borrow_mut(), sent, held)
 }
 
 /// Has the next turn taken when the first of the shut gates may open.
 fn wait_for_logs(worker: &Worker, durability: Durability, gated: &[Rc<Outbox>], waker: &Waker) {
     let instance = &worker.shared.instance;
-    let mut least: SmallVec<[(usize, u64); 4]> = SmallVec::new();
+    let mut least: SmallVec<[(ShardId, u64); 4]> = SmallVec::new();
     for outbox in gated {
-        let held = |database| gate::held(instance, durability, database);
-        outbox.each_unmet(held, |database, lsn| match least.iter_mut().find(|(known, _)| *known == database) {
+        let held = |shard| gate::held(instance, durability, shard);
+        outbox.each_unmet(held, |shard, lsn| match least.iter_mut().find(|(known, _)| *known == shard) {
             Some((_, known)) => *known = lsn.min(*known),
-            None => least.push((database, lsn)),
+            None => least.push((shard, lsn)),
         });
     }
-    let waits = |&(database, lsn): &(usize, u64)| gate::wake_when_held(instance, durability, database, lsn, waker);
+    let waits = |&(shard, lsn): &(ShardId, u64)| gate::wake_when_held(instance, durability, shard, lsn, waker);
     if !least.iter().all(waits) || least.is_empty() {
         waker.wake_by_ref();
     }

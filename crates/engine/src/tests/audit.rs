@@ -63,11 +63,11 @@ pub fn audit(instance: &Instance, contents: impl Fn(usize) -> Contents) {
         let rows = shard.rows.total_cost();
         used += rows;
         dirty += rows;
-        let records = logical(shard, &contents);
+        let records = logical(&shard, &contents);
         let owned = owned_rows(&records);
         assert!(owned.iter().all(|rows| rows.0 < shard.next_rows()), "a rows id in use would be given out again");
-        assert_eq!(shard.stored_records(), masked(shard, contents.records.len() as u64), "count of stored records");
-        assert_eq!(crate::walk::count(shard).unwrap(), records.len() as u64, "DBSIZE of database {}", shard.database);
+        assert_eq!(shard.stored_records(), masked(&shard, contents.records.len() as u64), "count of stored records");
+        assert_eq!(crate::walk::count(&shard).unwrap(), records.len() as u64, "DBSIZE of database {}", shard.database);
     }
     assert_eq!(instance.budget.exact(), (used, dirty), "bytes used and dirty");
 }

@@ -180,9 +180,9 @@ fn a_damaged_log_is_read_as_far_as_it_goes_and_written_no_more() {
         }
         rig.set("c", "2");
         rig.write_logs();
-        crate::settle::sync(rig.shard(0), rig.shard(0).log.end().0).unwrap();
+        crate::settle::sync(&rig.shard(0), rig.shard(0).log.end().0).unwrap();
         rig.set("d", "1");
-        crate::settle::sync(rig.shard(0), rig.shard(0).log.end().0).unwrap();
+        crate::settle::sync(&rig.shard(0), rig.shard(0).log.end().0).unwrap();
         rig.kill();
         let path = segments(&rig).pop().unwrap();
         let mut bytes = fs::read(&path).unwrap();
@@ -217,7 +217,7 @@ fn other_databases_work_beside_a_damaged_one() {
     let key = [LockKey { database: 1, key: b"k" }];
     rig.run(Scope::Keys(&key), 1, &mut |view| Ok(view.put(b"k", &keyspace::Head::string(None), b"v")?));
     rig.set("a", "1");
-    crate::settle::sync(rig.shard(0), rig.shard(0).log.end().0).unwrap();
+    crate::settle::sync(&rig.shard(0), rig.shard(0).log.end().0).unwrap();
     rig.set("b", "1");
     rig.write_logs();
     rig.kill();

@@ -19,10 +19,9 @@ impl Txn<'_> {
             return Err(fault);
         }
         let mut gate = Gate::new();
-        if let ([part], Some(shard)) = (&self.parts[..], self.parts[0].shard) {
-            let database = part.database;
+        if let ([_], Some(shard)) = (&self.parts[..], self.parts[0].shard) {
             let end = self.commit_part(0, shard);
-            gate.push((database, end));
+            gate.push((shard.id, end));
         } else {
             self.commit_parts(&mut gate);
         }
@@ -39,15 +38,14 @@ impl Txn<'_> {
         let changed = self.changed_parts();
         for (step, at) in order.into_iter().enumerate() {
             let Some(shard) = self.parts[at].shard else { continue };
-            let database = self.parts[at].database;
             if self.parts[at].ops.is_empty() {
                 if self.parts[at].seen > 0 {
-                    gate.push((database, self.parts[at].seen));
+                    gate.push((shard.id, self.parts[at].seen));
                 }
                 continue;
             }
             let end = self.commit_part(at, shard);
-            gate.push((database, end));
+            gate.push((shard.id, end));
             if changed > 1 && step + 1 < changed {
                 // With a full disk neither log goes on, and nothing more is accepted: the order still holds.
                 let _ = crate::settle::sync(shard, end);

@@ -55,7 +55,7 @@ pub(super) fn persistence(shared: &Shared, lines: &mut Lines) {
     lines.put("aof_buffer_length", log_buffer_bytes(&shared.instance));
     lines.put_zeros(&["aof_pending_bio_fsync", "aof_delayed_fsync"]);
     for shard in shared.instance.shards() {
-        let (log, health) = (&shard.log, health(shard));
+        let (log, health) = (&shard.log, health(&shard));
         let (start, end, written, synced) = (log.start().0, log.end().0, log.written().0, log.synced().0);
         let value = format!("start={start},end={end},written={written},synced={synced},health={health}");
         lines.put(&format!("haypile_log_db{}", shard.database), value);
