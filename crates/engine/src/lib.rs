@@ -13,6 +13,7 @@
 //! It knows no protocol, no command and no storage library.
 #![forbid(unsafe_code)]
 
+mod awaited;
 pub mod budget;
 mod expire;
 pub mod fault;
@@ -32,6 +33,7 @@ pub mod store;
 mod txn;
 mod walk;
 
+pub use awaited::Expectation;
 pub use budget::Budget;
 pub use fault::{Fault, FaultKind};
 pub use instance::{Instance, Options};
@@ -42,7 +44,7 @@ pub use run::{Abort, LockKey, Place, Ran, Request, Scope};
 pub use shard::{Shard, ShardStats};
 pub use slot::{ShardId, ShardRef};
 pub use snapshot::Snapshot;
-pub use txn::{Gate, Scratch};
+pub use txn::{Gate, Scratch, Tally, Trace, Transaction};
 
 #[cfg(test)]
 mod tests;

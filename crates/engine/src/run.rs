@@ -18,7 +18,7 @@ use crate::settle::Settling;
 use crate::shard::Shard;
 use crate::slot::Pins;
 use crate::store::{Found, Reach};
-use crate::txn::{Fetched, FetchedRows, Gate, Held, Need, Part, RowsNeed, Scratch, Txn};
+use crate::txn::{Fetched, FetchedRows, Gate, Held, Need, Part, RowsNeed, Scratch, Transaction, Txn};
 
 /// How often a worker looks at a lock that somebody holds before it leaves the command to the desk.
 const SPINS: usize = 64;
@@ -101,14 +101,34 @@ pub enum Ran {
 /// A command's code, which may be called several times: each call begins from nothing.
 pub type Command<'c> = dyn FnMut(&mut dyn View) -> Result<(), Abort> + 'c;
 
+/// The code of several commands, as [`Command`].
+pub type Steps<'c> = dyn FnMut(&mut dyn Transaction) -> Result<(), Abort> + 'c;
+
 impl Instance {
     /// Runs a command.
     ///
     /// # Errors
     /// A fault of the disk, or a shard that takes no writes; nothing of the command has happened then.
     pub fn run(&self, request: &Request<'_>, scratch: &mut Scratch, command: &mut Command<'_>) -> Result<Ran, Fault> {
+        self.run_any(request, scratch, |txn| command(txn))
+    }
+
+    /// Runs several commands as one: all of their changes are one frame in each database.
+    ///
+    /// # Errors
+    /// As [`Instance::run`].
+    pub fn run_steps(&self, request: &Request<'_>, scratch: &mut Scratch, steps: &mut Steps<'_>) -> Result<Ran, Fault> {
+        self.run_any(request, scratch, |txn| steps(txn))
+    }
+
+    fn run_any(
+        &self,
+        request: &Request<'_>,
+        scratch: &mut Scratch,
+        mut command: impl FnMut(&mut Txn<'_>) -> Result<(), Abort>,
+    ) -> Result<Ran, Fault> {
         match request.place {
-            Place::Worker => match self.attempt(request, scratch, None, Reach::Memory, command)? {
+            Place::Worker => match self.attempt(request, scratch, None, Reach::Memory, &mut command)? {
                 Attempt::Ended(ran) => Ok(ran),
                 Attempt::Lacks(_) => Ok(Ran::Later),
             },
@@ -120,17 +140,17 @@ impl Instance {
         &self,
         request: &Request<'_>,
         scratch: &mut Scratch,
-        command: &mut Command<'_>,
+        mut command: impl FnMut(&mut Txn<'_>) -> Result<(), Abort>,
     ) -> Result<Ran, Fault> {
         let mut fetched = Fetched::default();
         for _ in 0..ATTEMPTS {
-            match self.attempt(request, scratch, Some(&fetched), Reach::Memory, command)? {
+            match self.attempt(request, scratch, Some(&fetched), Reach::Memory, &mut command)? {
                 Attempt::Ended(ran) => return Ok(ran),
                 Attempt::Lacks(need) => self.fetch(*need, &mut fetched, request.clock)?,
             }
         }
         loop {
-            match self.attempt(request, scratch, Some(&fetched), Reach::Disk, command)? {
+            match self.attempt(request, scratch, Some(&fetched), Reach::Disk, &mut command)? {
                 Attempt::Ended(ran) => return Ok(ran),
                 // Only databases can still be missing.
                 Attempt::Lacks(need) => self.fetch(*need, &mut fetched, request.clock)?,
@@ -144,7 +164,7 @@ impl Instance {
         scratch: &mut Scratch,
         fetched: Option<&Fetched>,
         reach: Reach,
-        command: &mut Command<'_>,
+        command: &mut impl FnMut(&mut Txn<'_>) -> Result<(), Abort>,
     ) -> Result<Attempt, Fault> {
         let pins = Pins::of(self, request);
         // Settle is held off before any stripe is locked, where a whole shard may be emptied.
@@ -221,6 +241,7 @@ impl Instance {
             fetched,
             need: None,
             fault: OnceCell::new(),
+            step: None,
         }
     }
 

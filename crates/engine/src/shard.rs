@@ -9,6 +9,7 @@ use keyspace::{Millis, RowsId};
 use parking_lot::{Mutex, MutexGuard};
 use replog::Log;
 
+use crate::awaited::Awaited;
 use crate::expire::Sweep;
 use crate::fault::{Fault, FaultKind};
 use crate::hot::{KeyHasher, STRIPES, Stripe, stripe_of};
@@ -43,6 +44,7 @@ pub struct Shard {
     pub(crate) cursors: Mutex<Cursors>,
     pub(crate) progress: Progress,
     pub(crate) sweep: Sweep,
+    pub(crate) awaited: Awaited,
     settling: Mutex<Settling>,
     next_rows: AtomicU64,
     last_time: AtomicU64,
@@ -132,6 +134,7 @@ impl Shard {
             cursors: Mutex::default(),
             progress,
             sweep: Sweep::default(),
+            awaited: Awaited::default(),
             settling: Mutex::new(parts.settling),
             next_rows: AtomicU64::new(parts.next_rows),
             last_time: AtomicU64::new(parts.last_time),

@@ -10,6 +10,7 @@ mod opening;
 mod refusal;
 mod rows;
 mod settling;
+mod steps;
 mod undo;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use keyspace::view::Limits;
 use keyspace::{Head, Millis, View};
 use replog::FsyncPolicy;
 
+use crate::fault::Fault;
 use crate::instance::{Instance, Options};
 use crate::memory_store::{MemoryStore, MemoryStores};
 use crate::recovery::Recovery;
@@ -38,11 +40,16 @@ fn cases(few: u32) -> u32 {
 fn drive(
     instance: &Instance,
     scratch: &mut Scratch,
-    mut request: Request<'_>,
+    request: Request<'_>,
     command: &mut dyn FnMut(&mut dyn View) -> Result<(), Abort>,
 ) -> Gate {
+    drive_any(request, |request| instance.run(request, scratch, command))
+}
+
+/// Runs something on the worker, then at the desk, then with everything locked.
+fn drive_any(mut request: Request<'_>, mut run: impl FnMut(&Request<'_>) -> Result<Ran, Fault>) -> Gate {
     loop {
-        match instance.run(&request, scratch, command).unwrap() {
+        match run(&request).unwrap() {
             Ran::Done(gate) => return gate,
             Ran::Later => {
                 assert_eq!(request.place, Place::Worker, "the desk always comes to an end");

@@ -4,7 +4,7 @@
 //! Records change in place, with an undo list; rows are collected and reach the shard only at commit. A run that must
 //! stop leaves no trace but [`Need`]: what it lacked, for the desk to fetch.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 
 use keyspace::{Head, Millis, OpWriter, RowsId, Stop};
@@ -104,6 +104,8 @@ pub struct Scratch {
     arena: Vec<u8>,
     read: Vec<u8>,
     random: u64,
+    woken: Vec<(usize, Vec<u8>)>,
+    tally: Tally,
     limits: LimitsCopy,
 }
 
@@ -118,8 +120,41 @@ impl Scratch {
             read: Vec::new(),
             random: seed | 1,
             limits: LimitsCopy::default(),
+            woken: Vec::new(),
+            tally: Tally::default(),
         }
     }
+
+    /// Whether runs of this thread made keys present that somebody waits for: see [`Scratch::take_woken`].
+    #[inline]
+    #[must_use]
+    pub fn has_woken(&self) -> bool {
+        !self.woken.is_empty()
+    }
+
+    /// The keys, with their databases, that were made present since this was last asked, in the order in which they
+    /// were, of those that somebody waits for: of all that hash alike.
+    pub fn take_woken(&mut self) -> Vec<(usize, Vec<u8>)> {
+        std::mem::take(&mut self.woken)
+    }
+
+    /// What the last run did. Of a run that was stopped this means nothing.
+    #[inline]
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+}
+
+/// What a run did, for statistics.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Look-ups that found a live record.
+    pub hits: Cell<u32>,
+    /// Look-ups that found none.
+    pub misses: Cell<u32>,
+    /// Records that were changed.
+    pub changed: Cell<u32>,
 }
 
 /// A locked stripe.
@@ -181,7 +216,7 @@ struct RowWrites {
     sets: BTreeMap<RowsId, SetWrites>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct SetWrites {
     cleared: Vec<RowRange>,
     rows: BTreeMap<Vec<u8>, RowChange>,
@@ -219,6 +254,7 @@ pub(crate) struct Txn<'r> {
     pub fetched: Option<&'r Fetched>,
     pub need: Option<Box<Need>>,
     pub fault: OnceCell<Box<Fault>>,
+    pub step: Option<Box<steps::Step>>,
 }
 
 /// How far each part's log must be written before what the run saw or did may be told.
@@ -230,6 +266,7 @@ impl<'r> Txn<'r> {
         self.instance.refresh_limits(&mut self.scratch.limits);
         self.scratch.touched.clear();
         self.scratch.arena.clear();
+        self.scratch.tally = Tally::default();
         if let Some(part) = self.parts.first_mut() {
             part.ops = std::mem::take(&mut self.scratch.ops);
             part.ops.clear();
@@ -344,6 +381,9 @@ impl<'r> Txn<'r> {
         let scratch = &mut *self.scratch;
         let entry = self.held[at].guard.table.get_bucket_mut(bucket).expect("the bucket was just found");
         if entry.state.touched {
+            if self.step.is_some() {
+                self.touch_again(hash, at, bucket, key);
+            }
             return;
         }
         let key_at = (scratch.arena.len(), key.len());
@@ -360,6 +400,9 @@ impl<'r> Txn<'r> {
             cost: entry.cost(),
         });
         entry.state.touched = true;
+        if self.step.is_some() {
+            self.know_touched(at);
+        }
     }
 
     /// Puts in the entry of a key that has none; answers its bucket.
@@ -371,6 +414,9 @@ impl<'r> Txn<'r> {
         entry.state.touched = true;
         let bucket = self.held[at].guard.insert(&shard.hasher, hash, entry);
         scratch.touched.push(Touched { hash, held: at as u32, bucket, key, old: None, state, cost: 0 });
+        if self.step.is_some() {
+            self.know_touched(at);
+        }
         bucket
     }
 
@@ -480,5 +526,7 @@ mod commit;
 #[cfg(test)]
 pub(crate) use commit::MAX_OPS_BYTES;
 mod reading;
+mod steps;
+pub use steps::{Trace, Transaction};
 mod undo;
 mod view;

@@ -141,6 +141,11 @@ impl OpWriter {
         }
     }
 
+    /// Forgets what was written after the first `len` bytes, between two ops.
+    pub fn truncate(&mut self, len: usize) {
+        self.bytes.truncate(len);
+    }
+
     /// Whether no op was written.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -10,7 +10,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use testkit::MemoryView;
 
 use super::calls::{self, Call};
-use super::{Rig, START, cases, drive};
+use super::{Rig, START, cases, drive, drive_any};
 use crate::instance::Instance;
 use crate::memory_store::{Moment, Temper};
 use crate::run::{Abort, LockKey, Place, Request, Scope};
@@ -58,11 +58,18 @@ pub struct Run {
     pub abort: bool,
     /// It says before which keys it will touch.
     pub declare: bool,
+    /// Its calls are steps, and those whose bit is set fail.
+    pub fails: Option<u8>,
 }
 
 impl Run {
     pub fn of(calls: Vec<Call>) -> Self {
-        Self { database: 0, calls, abort: false, declare: true }
+        Self { database: 0, calls, abort: false, declare: true, fails: None }
+    }
+
+    /// Whether the call at a place is a step that fails. A database that was emptied stays so.
+    fn fails(&self, at: usize) -> bool {
+        self.fails.is_some_and(|fails| fails >> at & 1 == 1) && !matches!(self.calls[at], Call::Clear)
     }
 
     /// Runs it and answers what it was answered.
@@ -81,19 +88,31 @@ impl Run {
             names[..declared].iter().map(|(database, key)| LockKey { database: *database, key }).collect();
         let scope = if looks { Scope::Walk } else { Scope::Keys(&keys) };
         let mut answers = Vec::new();
-        drive(
-            instance,
-            scratch,
-            Request { place: Place::Worker, scope, database: self.database, clock },
-            &mut |view| {
-                answers.clear();
-                assert_eq!(view.now(), clock);
-                for call in &self.calls {
-                    answers.push(call.apply(view, self.database)?);
-                }
-                if self.abort { Err(Abort::Undo) } else { Ok(()) }
-            },
-        );
+        let request = Request { place: Place::Worker, scope, database: self.database, clock };
+        if self.fails.is_some() {
+            drive_any(request, |request| {
+                instance.run_steps(request, scratch, &mut |steps| {
+                    answers.clear();
+                    for (at, call) in self.calls.iter().enumerate() {
+                        steps.begin_step();
+                        answers.push(call.apply(steps, self.database)?);
+                        if self.fails(at) {
+                            steps.undo_step();
+                        }
+                    }
+                    if self.abort { Err(Abort::Undo) } else { Ok(()) }
+                })
+            });
+            return answers;
+        }
+        drive(instance, scratch, request, &mut |view| {
+            answers.clear();
+            assert_eq!(view.now(), clock);
+            for call in &self.calls {
+                answers.push(call.apply(view, self.database)?);
+            }
+            if self.abort { Err(Abort::Undo) } else { Ok(()) }
+        });
         answers
     }
 }
@@ -177,9 +196,13 @@ impl Machine {
     fn expect(&mut self, run: &Run, answers: &[String]) {
         self.model.set_now(self.rig.clock);
         let before = self.model.clone();
-        for (call, answer) in run.calls.iter().zip(answers) {
+        for (at, (call, answer)) in run.calls.iter().zip(answers).enumerate() {
+            let before = run.fails(at).then(|| self.model.clone());
             let expected = call.apply(&mut self.model, run.database).unwrap();
             assert_eq!(*answer, expected, "answer of {call:?}");
+            if let Some(before) = before {
+                self.model = before;
+            }
         }
         assert_eq!(answers.len(), run.calls.len());
         if run.abort {
@@ -305,8 +328,13 @@ pub fn any_run() -> impl Strategy<Value = Step> {
     let database = prop::sample::select(vec![0usize, 0, 0, 1]);
     let calls = prop::collection::vec(calls::any_call(), 1..5);
     let alone = calls::any_call().prop_map(|call| vec![call]);
-    (database, prop_oneof![2 => alone, 1 => calls], prop::bool::weighted(0.15), prop::bool::weighted(0.9))
-        .prop_map(|(database, calls, abort, declare)| Step::Run(Run { database, calls, abort, declare }))
+    let steps = prop::collection::vec(calls::any_call(), 2..7);
+    let abort = prop::bool::weighted(0.15);
+    let plain = (prop_oneof![2 => alone, 1 => calls], Just(None));
+    let steps = (steps, any::<u8>().prop_map(Some));
+    (database, prop_oneof![3 => plain, 1 => steps], abort, prop::bool::weighted(0.9)).prop_map(
+        |(database, (calls, fails), abort, declare)| Step::Run(Run { database, calls, abort, declare, fails }),
+    )
 }
 
 /// A run that locks its keys and nothing else, so that it can happen while another waits for the store.

@@ -3,7 +3,7 @@
 use keyspace::RowsId;
 use smallvec::SmallVec;
 
-use super::{Gate, Txn};
+use super::{Gate, Scratch, Txn};
 use crate::fault::Fault;
 use crate::shard::Shard;
 
@@ -25,6 +25,7 @@ impl Txn<'_> {
         } else {
             self.commit_parts(&mut gate);
         }
+        self.scratch.tally.changed.set(self.scratch.touched.len() as u32);
         self.evict();
         self.give_back();
         Ok(gate)
@@ -59,6 +60,9 @@ impl Txn<'_> {
         let (lsn, end) = self.append(at, shard);
         self.finish_clear(at, shard);
         self.stamp(at, lsn);
+        if shard.awaited.any() {
+            self.note_woken(at, shard);
+        }
         self.hand_over_rows(at, shard, lsn);
         end
     }
@@ -116,6 +120,23 @@ impl Txn<'_> {
         }
         self.instance.budget.book_used(used);
         self.instance.budget.book_dirty(dirty);
+    }
+
+    /// Notes which of the keys that are now present are awaited.
+    #[cold]
+    fn note_woken(&mut self, at: usize, shard: &Shard) {
+        let Scratch { touched, arena, woken, .. } = &mut *self.scratch;
+        for touched in &touched[self.parts[at].cleared_at..] {
+            let held = &self.held[touched.held as usize];
+            if held.part != at || !shard.awaited.at(held.stripe) {
+                continue;
+            }
+            let (key_at, key_len) = touched.key;
+            let key = &arena[key_at..key_at + key_len];
+            if held.guard.find(touched.hash, key).is_some_and(|entry| !entry.is_tombstone()) {
+                woken.push((self.parts[at].database, key.to_vec()));
+            }
+        }
     }
 
     fn hand_over_rows(&mut self, at: usize, shard: &Shard, lsn: u64) {

@@ -41,7 +41,11 @@ impl View for Txn<'_> {
 
     #[inline]
     fn record(&mut self, key: &[u8]) -> Result<Option<Record<'_>>, Stop> {
-        let Some((at, bucket)) = self.bucket(key)? else { return Ok(None) };
+        let Some((at, bucket)) = self.bucket(key)? else {
+            let misses = &self.scratch.tally.misses;
+            misses.set(misses.get() + 1);
+            return Ok(None);
+        };
         let now = self.now;
         let seconds = self.instance.seconds(now);
         let entry = self.held[at].guard.table.get_bucket_mut(bucket).expect("the bucket was just found");
@@ -49,7 +53,13 @@ impl View for Txn<'_> {
         let view = &*self;
         let entry = view.held[at].guard.table.get_bucket(bucket).expect("the bucket was just found");
         match entry.record() {
-            Ok(record) => Ok(record.filter(|record| !record.is_expired(now))),
+            Ok(record) => {
+                let record = record.filter(|record| !record.is_expired(now));
+                let tally = &view.scratch.tally;
+                let count = if record.is_some() { &tally.hits } else { &tally.misses };
+                count.set(count.get() + 1);
+                Ok(record)
+            }
             Err(error) => Err(view.corrupt(key, &error.to_string())),
         }
     }
@@ -153,6 +163,9 @@ impl View for Txn<'_> {
 
     fn put_row(&mut self, key: &[u8], rows: RowsId, row: &[u8], value: &[u8]) -> Result<(), Stop> {
         self.locate_to_write(key)?;
+        if self.step.is_some() {
+            self.note_row(rows, row);
+        }
         self.parts[self.at].ops.put_row(key, rows, row, value);
         self.set_writes(rows).rows.insert(row.to_vec(), RowChange::Put(value.to_vec()));
         Ok(())
@@ -160,6 +173,9 @@ impl View for Txn<'_> {
 
     fn delete_row(&mut self, key: &[u8], rows: RowsId, row: &[u8]) -> Result<(), Stop> {
         self.locate_to_write(key)?;
+        if self.step.is_some() {
+            self.note_row(rows, row);
+        }
         self.parts[self.at].ops.delete_row(key, rows, row);
         self.set_writes(rows).rows.insert(row.to_vec(), RowChange::Delete);
         Ok(())
@@ -170,6 +186,9 @@ impl View for Txn<'_> {
         let range = RowRange { from: from.to_vec(), to: to.to_vec() };
         if range.is_empty() {
             return Ok(());
+        }
+        if self.step.is_some() {
+            self.note_set(rows);
         }
         self.parts[self.at].ops.delete_rows(key, rows, from, to);
         let set = self.set_writes(rows);
