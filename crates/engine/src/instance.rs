@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use keyspace::Millis;
 use keyspace::view::Limits;
 use parking_lot::{Condvar, Mutex};
-use replog::FsyncPolicy;
+use replog::{Background, Disk, FsyncPolicy, OsDisk};
 
 use crate::budget::Budget;
 use crate::fault::Fault;
@@ -44,6 +44,10 @@ pub struct Options {
     pub clock: fn() -> Millis,
     /// Opens the stores.
     pub stores: Arc<dyn StoreFactory>,
+    /// The file system under the logs.
+    pub disk: Arc<dyn Disk>,
+    /// Who writes and syncs the logs, and settles: threads of the instance, or whoever runs a simulation.
+    pub background: Background,
 }
 
 impl Options {
@@ -62,6 +66,8 @@ impl Options {
             limits: Limits::default(),
             clock: system_clock,
             stores,
+            disk: Arc::new(OsDisk),
+            background: Background::Threads,
         }
     }
 }
@@ -157,8 +163,10 @@ impl Instance {
     /// When the folder is in use, is of another format, or a database cannot be opened without losing something.
     pub fn open(options: Options, clock: Millis) -> Result<(Arc<Self>, Vec<Recovery>), Fault> {
         let (instance, recoveries) = Self::open_still(options, clock)?;
-        let settler = settle::spawn(&instance, instance.alarm.clone());
-        *instance.settler.lock() = Some(settler);
+        if instance.options.background == Background::Threads {
+            let settler = settle::spawn(&instance, instance.alarm.clone());
+            *instance.settler.lock() = Some(settler);
+        }
         Ok((instance, recoveries))
     }
 

@@ -39,7 +39,7 @@ pub use fault::{Fault, FaultKind};
 pub use instance::{Instance, Options};
 pub use lineage::Lsn;
 pub use recovery::Recovery;
-pub use replog::FsyncPolicy;
+pub use replog::{Background, FsyncPolicy};
 pub use run::{Abort, LockKey, Place, Ran, Request, Scope};
 pub use shard::{Shard, ShardStats};
 pub use slot::{ShardId, ShardRef};

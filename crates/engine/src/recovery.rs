@@ -74,6 +74,8 @@ pub fn open(
     log_options.quarantine = dir.join("quarantine");
     log_options.segment_bytes = options.segment_bytes;
     log_options.fsync = options.fsync;
+    log_options.disk = Arc::clone(&options.disk);
+    log_options.background = options.background;
     log_options.replay_from = Some(Lsn(settled));
     let (log, recovered) = Log::open(log_options).map_err(|error| open_fault(&error, &log_dir))?;
     let ahead = marks::read(&*store, marks::AHEAD, 0)?.unwrap_or(settled).max(settled);

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use keyspace::{Millis, Record, RowsId};
 use lineage::Lsn;
+use replog::Background;
 
 use crate::expire;
 use crate::fault::{Fault, FaultKind};
@@ -314,6 +315,11 @@ pub fn sync(shard: &Shard, lsn: u64) -> Result<(), Fault> {
     loop {
         let _ = shard.log.write_to_blocking(lsn);
         shard.log.request_sync(lsn);
+        if shard.log.background() == Background::Manual {
+            // Nobody else will do it.
+            shard.log.step_writer();
+            shard.log.step_syncer();
+        }
         if shard.log.wait_synced(lsn, SYNC_WAIT) {
             return Ok(());
         }

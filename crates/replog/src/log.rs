@@ -256,6 +256,12 @@ impl Log {
         Ok(at)
     }
 
+    /// Who does the work that may block.
+    #[must_use]
+    pub fn background(&self) -> Background {
+        self.shared.options.background
+    }
+
     /// What the writer thread does when it is woken. For [`Background::Manual`].
     pub fn step_writer(&self) {
         self.shared.write_wanted(Who::Thread);
