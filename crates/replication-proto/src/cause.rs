@@ -66,6 +66,7 @@ causes! {
     Damaged, "damaged", Transient, "A frame did not fit the data here; the shard is copied anew.";
     Protocol, "protocol", Transient, "The other side sent what this build cannot read.";
     InstallFailed, "install_failed", Transient, "The fetched shard could not be opened, replayed or swapped in.";
+    SyncLoop, "sync_loop", Transient, "A full sync ended well, and soon after it the verdict is a full sync again.";
     AuthRefused, "auth_refused", Waiting, "The primary refused `masteruser` or `masterauth`.";
     Forbidden, "forbidden", Waiting, "The user is known but may not replicate (`-NOPERM`).";
     Version, "version", Waiting, "The primary speaks another version of the protocol.";
@@ -88,10 +89,11 @@ causes! {
 }
 
 impl Cause {
-    /// Whether a failure for this cause is charged to the retry budget. A primary that says "not yet" is not a failure.
+    /// Whether a failure for this cause is charged to the retry budget. A primary that says "not yet", or whose role
+    /// changed, is not a failure.
     #[must_use]
     pub const fn is_charged(self) -> bool {
-        !matches!(self, Cause::Busy | Cause::Loading)
+        !matches!(self, Cause::Busy | Cause::Loading | Cause::UpstreamChanged)
     }
 
     /// The cause with this text.

@@ -36,6 +36,28 @@ pub struct Config {
     pub lag_alarm: Millis,
 }
 
+impl Config {
+    /// The same parameters within the bounds that the machine needs: nothing retries without a pause, and nothing that
+    /// waits waits no time at all.
+    pub(crate) fn bounded(self) -> Config {
+        let least = Millis(1);
+        let backoff_min = self.backoff_min.max(least);
+        Config {
+            connect_timeout: self.connect_timeout.max(least),
+            timeout: self.timeout.max(least),
+            reply_timeout: self.reply_timeout.max(least),
+            progress_timeout: self.progress_timeout.max(least),
+            backoff_min,
+            backoff_max: self.backoff_max.max(backoff_min),
+            jitter_percent: self.jitter_percent.min(50),
+            max_parallel_syncs: self.max_parallel_syncs.max(1),
+            heartbeat_every: self.heartbeat_every.max(least),
+            lag_alarm: self.lag_alarm.max(least),
+            ..self
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Config {
         Config {

@@ -98,6 +98,14 @@ pub enum Input {
         /// Where.
         progress: Progress,
     },
+    /// Everything of [`crate::Start::Fetch`] is here, verified and durable. The machine answers with
+    /// [`crate::Start::Install`], or, if it no longer wants the transfer, not at all.
+    Fetched {
+        /// The shard.
+        db: Db,
+        /// The transfer.
+        transfer: TransferId,
+    },
     /// The new shard is in its place, durably; the old one is not served any more.
     Installed {
         /// The shard.
@@ -107,7 +115,8 @@ pub enum Input {
         /// Where the new shard ends.
         end: Lsn,
     },
-    /// A transfer ended without success and will do nothing more. Its files are kept.
+    /// A transfer ended without success, fetching or installing, and will do nothing more. Its files are kept. Also when
+    /// the primary lost the snapshot: the next transfer asks for another one.
     TransferFailed {
         /// The shard.
         db: Db,
@@ -344,8 +353,7 @@ pub enum Progress {
         /// Bytes of all files.
         total: u64,
     },
-    /// Everything is here: the new shard is opened, replayed, made durable and swapped in. No peer is needed any more, and
-    /// from the first of these reports on the transfer cannot be aborted.
+    /// The new shard is opened, replayed, made durable and swapped in. No peer is needed any more.
     Installing {
         /// Bytes of log replayed.
         bytes: u64,

@@ -24,11 +24,16 @@ extern crate std;
 
 mod address;
 mod cause;
+mod common;
 mod config;
 mod input;
 mod judge;
 mod ledger;
+mod node;
 mod output;
+mod retry;
+mod shard;
+mod states;
 mod status;
 mod time;
 
@@ -38,9 +43,9 @@ pub use config::Config;
 pub use input::{Beat, DbOrder, Input, Meta, Positions, Progress, Scope, ShardBeat, SnapshotId, SyncReason, Verdict};
 pub use judge::{Ask, Judgement, Origin, Standing, judge};
 pub use ledger::{Decided, Ledger, LedgerError, UnfinishedSync};
-pub use output::{
-    Alarm, Event, Files, Level, NodeStateName, Occurrence, Output, ShardStateName, Start, StateName, Transmit,
-};
+pub use node::Node;
+pub use output::{Alarm, Event, Level, NodeStateName, Occurrence, Output, ShardStateName, Start, StateName, Transmit};
+pub use states::{TRANSITIONS, Transition};
 pub use status::{NodeStatus, Role, ShardStatus, Status, SyncPhase, TransferStatus};
 pub use time::Millis;
 

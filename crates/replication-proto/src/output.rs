@@ -24,10 +24,12 @@ pub struct Output {
     pub events: Vec<Event>,
 }
 
-/// Something to begin or to end. What begins is answered by inputs with its number; what ends is not answered.
+/// Something to begin or to end. What begins is answered by inputs with its number. What ends is not answered, and ending
+/// what is gone already is harmless.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Start {
-    /// Refuse client writes from now on. Cannot fail.
+    /// Refuse client writes from now on. Cannot fail. A promotion that still runs must end first; its answer is then of no
+    /// interest.
     Demote,
     /// Begin a fresh epoch on every shard, then accept client writes: [`crate::Input::Promoted`], `PromoteFailed`.
     Promote(PromotionId),
@@ -65,8 +67,8 @@ pub enum Start {
         /// Which link.
         link: LinkId,
     },
-    /// Fetch a snapshot, then install it: [`crate::Input::Progress`], `Installed`, `TransferFailed`. Files that are here
-    /// from an earlier transfer are used as far as their content fits.
+    /// Fetch a snapshot: [`crate::Input::Progress`], `Fetched`, `TransferFailed`. Files that are here from an earlier
+    /// transfer are used as far as their content fits.
     Fetch {
         /// The shard.
         db: Db,
@@ -77,36 +79,34 @@ pub enum Start {
         /// The snapshot of an interrupted transfer, if there was one.
         resume: Option<SnapshotId>,
     },
-    /// Put an empty shard in the place of the present one; nothing is fetched. Answered as [`Start::Fetch`].
+    /// Make the fetched shard ready and swap it in: [`crate::Input::Progress`], `Installed`, `TransferFailed`. Cannot be
+    /// aborted; it goes on whatever becomes of the links.
+    Install {
+        /// The shard.
+        db: Db,
+        /// The transfer that fetched it.
+        transfer: TransferId,
+    },
+    /// Put an empty shard in the place of the present one; nothing is fetched. Answered as [`Start::Install`].
     Reset {
         /// The shard.
         db: Db,
         /// The number of the new transfer.
         transfer: TransferId,
     },
-    /// Stop a transfer that is not installing.
+    /// Stop a transfer that fetches, or has fetched and was not told to install. Its files stay: the next transfer begins
+    /// with them.
     AbortFetch {
         /// The shard.
         db: Db,
         /// Which transfer.
         transfer: TransferId,
-        /// What becomes of its files.
-        files: Files,
     },
-    /// Remove the files of transfers that ended: they will not be needed again.
+    /// Remove the files of the shard's transfers that ended or were aborted: they will not be needed again.
     DropFiles {
         /// The shard.
         db: Db,
     },
-}
-
-/// What becomes of an aborted transfer's files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Files {
-    /// They stay: the next transfer begins with them.
-    Keep,
-    /// They are removed.
-    Drop,
 }
 
 /// A message to send.

@@ -1,0 +1,5 @@
+//! Tests of the whole machine through its public interface: golden scripts, named cases, random walks.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod scripts;
+mod text;
