@@ -21,7 +21,10 @@ pub const OURS: &[(&str, MayUse)] = &[
     ("rocks", MayUse::Only(&["keyspace", "lineage", "engine"])),
     ("replication", MayUse::Only(&["resp", "lineage", "replog", "replication-proto", "engine"])),
     ("commands", MayUse::Only(&["resp", "keyspace"])),
-    ("server", MayUse::Only(&["resp", "lineage", "replication-proto", "keyspace", "engine", "replication", "commands"])),
+    (
+        "server",
+        MayUse::Only(&["resp", "lineage", "replication-proto", "keyspace", "engine", "replication", "commands"]),
+    ),
     ("haypile", MayUse::Any),
     ("xtask", MayUse::Only(&[])),
 ];
