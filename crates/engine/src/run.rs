@@ -143,13 +143,17 @@ impl Instance {
         mut command: impl FnMut(&mut Txn<'_>) -> Result<(), Abort>,
     ) -> Result<Ran, Fault> {
         let mut fetched = Fetched::default();
+        // Every attempt throws the same dice, else it would look for other rows than were fetched for it.
+        let random = scratch.random();
         for _ in 0..ATTEMPTS {
+            scratch.set_random(random);
             match self.attempt(request, scratch, Some(&fetched), Reach::Memory, &mut command)? {
                 Attempt::Ended(ran) => return Ok(ran),
                 Attempt::Lacks(need) => self.fetch(*need, &mut fetched, request.clock)?,
             }
         }
         loop {
+            scratch.set_random(random);
             match self.attempt(request, scratch, Some(&fetched), Reach::Disk, &mut command)? {
                 Attempt::Ended(ran) => return Ok(ran),
                 // Only databases can still be missing.

@@ -157,6 +157,18 @@ pub struct Tally {
     pub changed: Cell<u32>,
 }
 
+impl Scratch {
+    /// From where the random numbers go on.
+    pub(crate) const fn random(&self) -> u64 {
+        self.random
+    }
+
+    /// Has the random numbers go on from there.
+    pub(crate) const fn set_random(&mut self, random: u64) {
+        self.random = random;
+    }
+}
+
 /// A locked stripe.
 pub(crate) struct Held<'r> {
     pub part: usize,

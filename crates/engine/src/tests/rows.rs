@@ -403,3 +403,22 @@ fn a_key_that_appears_while_it_is_looked_for_is_found() {
     });
     assert_eq!(rig.get("a").as_deref(), Some(&b"1"[..]));
 }
+
+#[test]
+fn a_random_choice_finds_the_rows_that_were_fetched_for_it() {
+    let mut rig = Rig::new();
+    rig.set_long("a", 1);
+    rig.settle();
+    rig.evict();
+    rig.store(0).set_temper(Temper::Cold);
+    let mut runs = 0;
+    rig.on(&["a"], |view| {
+        runs += 1;
+        for _ in 0..3 {
+            let at = view.random() % (3 * 4096);
+            string::read(view, b"a", at, at + 1, &mut |_| {}).map_err(calls::stop)?;
+        }
+        Ok(())
+    });
+    assert!(runs <= 6, "{runs} runs");
+}
