@@ -1,5 +1,7 @@
 //! Maps against a plain one: whatever the form, and while it changes, readers see the same.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use keyspace::map::{self, Batch, Deadline, Editor, Form, Picks, rows};
