@@ -47,8 +47,14 @@ pub struct Recovery {
     pub rebuilt: bool,
 }
 
-/// Opens the shard in `dir`, which is made when missing. Nobody's reign begins: see [`begin_epoch`].
-pub fn open(options: &Options, budget: &Budget, id: ShardId, dir: PathBuf) -> Result<(Shard, Recovery), Fault> {
+/// Opens the shard in `dir`, which is made when missing.
+pub fn open(
+    options: &Options,
+    budget: &Budget,
+    id: ShardId,
+    dir: PathBuf,
+    clock: Millis,
+) -> Result<(Shard, Recovery), Fault> {
     let began = Instant::now();
     let log_dir = dir.join("log");
     std::fs::create_dir_all(&log_dir).map_err(|error| Fault::io(&error, "The folder cannot be made", &log_dir))?;
@@ -93,8 +99,9 @@ pub fn open(options: &Options, budget: &Budget, id: ShardId, dir: PathBuf) -> Re
         rebuilt,
     };
     replay(&shard, budget, settled, &mut recovery)?;
-    if let Some(damage) = &recovery.damage {
-        shard.set_refusal(Some(damage_fault(damage)));
+    match &recovery.damage {
+        Some(damage) => shard.set_refusal(Some(damage_fault(damage))),
+        None => begin_epoch(&shard, clock)?,
     }
     recovery.took = began.elapsed();
     Ok((shard, recovery))
@@ -435,7 +442,7 @@ fn apply(entry: &mut Entry, op: &Op<'_>) -> Result<(), &'static str> {
 }
 
 /// Begins a reign: nobody can take what follows for the continuation of what this node may have lost.
-pub fn begin_epoch(shard: &Shard, clock: Millis) -> Result<(), Fault> {
+fn begin_epoch(shard: &Shard, clock: Millis) -> Result<(), Fault> {
     let epoch = shard.log.lineage().current().map_or(Epoch(1), |era| era.epoch.next());
     let appended = shard.log.append_epoch(clock.0, epoch, random_id(&shard.dir)?);
     let end = appended.map_err(|error| shard.corrupt(&error.to_string()))?.end;

@@ -8,7 +8,6 @@ mod limits;
 mod model;
 mod opening;
 mod refusal;
-mod roles;
 mod rows;
 mod settling;
 mod steps;

@@ -62,8 +62,10 @@ pub enum What {
         from: String,
         /// The state that began.
         to: String,
-        /// Why.
+        /// Why: one of a fixed few words.
         cause: String,
+        /// What exactly happened, for people.
+        detail: String,
         /// Failed attempts in this episode.
         attempt: u32,
         /// Where the log ended; 0 for the instance.
@@ -124,8 +126,8 @@ impl Record {
         };
         match &self.what {
             What::Started => {}
-            What::Transition { from, to, cause, attempt, position } => {
-                tracing::info!(database, from, to, cause, attempt, position, "replication");
+            What::Transition { from, to, cause, detail, attempt, position } => {
+                tracing::info!(database, from, to, cause, detail, attempt, position, "replication");
             }
             What::Alarm { name, turn: Turn::Raised, detail } => {
                 tracing::warn!(database, alarm = name, detail, "alarm raised");
@@ -205,7 +207,8 @@ impl Journal {
             ring.push_back(record.clone());
         }
         let queue = self.queue.lock();
-        if let Some(Err(TrySendError::Full(_))) = queue.as_ref().map(|queue| queue.try_send(record)) {
+        let is_full = |sent: Result<(), TrySendError<Record>>| sent.is_err_and(|error| error.is_full());
+        if queue.as_ref().is_some_and(|queue| is_full(queue.try_send(record))) {
             self.missing.fetch_add(1, Ordering::Relaxed);
         }
     }

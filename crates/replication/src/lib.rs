@@ -16,5 +16,6 @@ pub mod alarms;
 pub mod dial;
 pub mod events;
 pub mod ledger;
+pub mod replica;
 pub mod report;
 pub mod wire;

@@ -254,7 +254,11 @@ mod tests {
 
     fn moved(at: u64, from: &str, to: &str, cause: &str) -> String {
         let [from, to, cause] = [from, to, cause].map(str::to_owned);
-        line(at, Subject::Shard(0), What::Transition { from, to, cause, attempt: 0, position: 0 })
+        line(
+            at,
+            Subject::Shard(0),
+            What::Transition { from, to, cause, detail: String::new(), attempt: 0, position: 0 },
+        )
     }
 
     fn report(lines: &[String]) -> String {

@@ -13,11 +13,12 @@ pub(super) fn encode(record: &Record) -> String {
     };
     match &record.what {
         What::Started => object.text("event", "started"),
-        What::Transition { from, to, cause, attempt, position } => object
+        What::Transition { from, to, cause, detail, attempt, position } => object
             .text("event", "transition")
             .text("from", from)
             .text("to", to)
             .text("cause", cause)
+            .text("detail", detail)
             .number("attempt", (*attempt).into())
             .number("position", *position),
         What::Alarm { name, turn, detail } => {
@@ -42,6 +43,7 @@ pub(super) fn decode(line: &str) -> Result<Record, String> {
             from: fields.text("from")?,
             to: fields.text("to")?,
             cause: fields.text("cause")?,
+            detail: fields.text("detail")?,
             attempt: fields.small("attempt")?,
             position: fields.number("position")?,
         },
@@ -255,7 +257,8 @@ mod tests {
         let transition = What::Transition {
             from: "WaitReply".to_owned(),
             to: "Connected".to_owned(),
-            cause: awkward.to_owned(),
+            cause: "closed".to_owned(),
+            detail: awkward.to_owned(),
             attempt: 7,
             position: u64::MAX,
         };
@@ -289,14 +292,15 @@ mod tests {
         let what = What::Transition {
             from: "Connecting".to_owned(),
             to: "Error".to_owned(),
-            cause: "auth \"x\"".to_owned(),
+            cause: "auth_refused".to_owned(),
+            detail: "\"x\"".to_owned(),
             attempt: 2,
             position: 9,
         };
         let line = encode(&Record { at_ms: 951_782_400_007, subject: Subject::Shard(3), what });
         let expected = "{\"time\":\"2000-02-29T00:00:00.007Z\",\"ms\":951782400007,\"level\":\"shard\",\"db\":3,\
-            \"event\":\"transition\",\"from\":\"Connecting\",\"to\":\"Error\",\"cause\":\"auth \\\"x\\\"\",\
-            \"attempt\":2,\"position\":9}";
+            \"event\":\"transition\",\"from\":\"Connecting\",\"to\":\"Error\",\"cause\":\"auth_refused\",\
+            \"detail\":\"\\\"x\\\"\",\"attempt\":2,\"position\":9}";
         assert_eq!(line, expected);
     }
 

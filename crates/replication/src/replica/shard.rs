@@ -1,0 +1,365 @@
+//! A shard link: from where may I continue, and then the frames.
+//!
+//! ```text
+//!   primary ── FRAMES ──▶ link's task ── queue, bounded by bytes ──▶ applying thread ──▶ the log and the hot records
+//!           ◀── ACK ────              ◀── applied, synced ──────────
+//! ```
+//!
+//! The task reads no further while the queue is full, so a replica that is slower than its primary makes the primary's
+//! feed wait in its log files, and nobody's memory grows.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use lineage::Lsn;
+use replication_proto::{Address, Cause, Db, Input, LinkId, Positions, RunId, SyncReason, Verdict};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+
+use super::Context;
+use super::broken::Broken;
+use super::control::{bytes_of, plain_cause, send_some};
+use super::data::{Data, Standpoint};
+use super::link::Link;
+use super::settings::Sync;
+use crate::wire::{self, Ack, Reply, Request, SyncShard};
+
+/// Bytes of frames that may wait to be applied. A longer message waits until it is alone.
+const QUEUE_BYTES: usize = 8 << 20;
+/// What a short message counts, so that they are not too many.
+const LEAST_BYTES: usize = 4 << 10;
+/// The owner is told of progress this often.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+/// The primary is told where we are at least this often.
+const ACK_EVERY: Duration = Duration::from_secs(1);
+
+/// What a shard link is opened for.
+#[derive(Clone, Debug)]
+pub(super) struct Question {
+    pub db: Db,
+    pub link: LinkId,
+    pub primary: Address,
+    pub run: RunId,
+    pub role_generation: u64,
+}
+
+/// Opens the link and follows it until it ends or `stop` says so; tells the owner all of it. When this is over nothing
+/// more is applied.
+pub(super) async fn follow(context: Arc<Context>, question: Question, mut stop: watch::Receiver<bool>) {
+    let (db, link) = (question.db, question.link);
+    let asked = tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => return,
+        asked = ask(&context, &question) => asked,
+    };
+    let ended = match asked {
+        Ok(Some((connection, here))) => Stream::begin(&context, &question, connection, here).run(stop).await,
+        Ok(None) => return,
+        Err(broken) => Some(broken),
+    };
+    if let Some(broken) = ended {
+        context.tell_loss(Input::ShardLost { db, link, cause: broken.cause }, broken.detail).await;
+    }
+}
+
+/// Asks. `None`: the answer was no invitation to continue, and the owner knows it.
+async fn ask(context: &Arc<Context>, question: &Question) -> Result<Option<(Link, Standpoint)>, Broken> {
+    let &Question { db, link, run, role_generation, .. } = question;
+    let mut connection = Link::open(&context.settings(), &question.primary).await?;
+    // As late as possible: what stands here may have changed while we dialed.
+    let here = standpoint(context, db).await?;
+    let message = Request::SyncShard(SyncShard {
+        version: wire::VERSION,
+        node: context.node,
+        primary_run: run,
+        role_generation,
+        db,
+        end: here.end,
+        lineage: here.lineage.clone(),
+    });
+    connection.send(&bytes_of(&message)).await?;
+    loop {
+        let answer = connection.answer(|reply| match reply {
+            Reply::Continue { generation, from, .. } => Ok(Answer::Continue { generation, from }),
+            Reply::FullSync { reason } => SyncReason::parse(&reason)
+                .map(|reason| Answer::Other(Verdict::FullSync(reason)))
+                .ok_or_else(|| Broken::new(Cause::Protocol, format!("an unknown reason for a full sync: {reason}"))),
+            Reply::Rewind { to } => Ok(Answer::Other(Verdict::Rewind(to))),
+            Reply::Preparing { percent } => Ok(Answer::Preparing(percent)),
+            Reply::Refused(refusal) => match Broken::refused(&refusal, plain_cause(&refusal.text)) {
+                Broken { cause: Cause::Busy, .. } => Ok(Answer::Other(Verdict::NotYet)),
+                broken => Err(broken),
+            },
+            _ => Err(Broken::unexpected("SYNCSHARD")),
+        });
+        match answer.await?? {
+            Answer::Preparing(percent) => context.tell(Input::Preparing { db, link, percent }).await,
+            Answer::Other(verdict) => {
+                context.tell(Input::Verdict { db, link, verdict }).await;
+                return Ok(None);
+            }
+            Answer::Continue { from, .. } if from != here.end => {
+                let detail = format!("asked at {}, and to continue from {from}", here.end);
+                return Err(Broken::new(Cause::Protocol, detail));
+            }
+            Answer::Continue { generation, from } => {
+                let verdict = Verdict::Continue { log_generation: generation, from };
+                context.tell(Input::Verdict { db, link, verdict }).await;
+                return Ok(Some((connection, here)));
+            }
+        }
+    }
+}
+
+enum Answer {
+    Continue { generation: u64, from: Lsn },
+    Other(Verdict),
+    Preparing(u8),
+}
+
+async fn standpoint(context: &Arc<Context>, db: Db) -> Result<Standpoint, Broken> {
+    let data = Arc::clone(&context.data);
+    let found = tokio::task::spawn_blocking(move || data.standpoint(db)).await;
+    // A panic has ended the process already.
+    let found = found.map_err(|error| Broken::new(Cause::DiskFault, error.to_string()))?;
+    found.map_err(|fault| Broken::new(fault.cause, fault.detail))
+}
+
+/// Frames on their way to the data.
+struct Batch {
+    at: Lsn,
+    bytes: Vec<u8>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// A link on which frames come.
+struct Stream {
+    context: Arc<Context>,
+    db: Db,
+    link: LinkId,
+    connection: Link,
+    /// Where the next frames must begin.
+    next: Lsn,
+    /// The end of the primary's log, as last heard.
+    end: Lsn,
+    /// Frames that wait for a place in the queue.
+    waiting: Option<(Lsn, Vec<u8>)>,
+    queue: mpsc::UnboundedSender<Batch>,
+    places: Arc<Semaphore>,
+    applying: JoinHandle<()>,
+    /// What made the applying thread end.
+    ended: oneshot::Receiver<Option<Broken>>,
+    applied: Arc<Notify>,
+    cancel: Arc<AtomicBool>,
+    unsent: Vec<u8>,
+    acknowledged: Ack,
+    /// Whether anything came since the owner was last told.
+    heard: bool,
+    /// Since when the primary has announced what it does not send.
+    owed_since: Option<Instant>,
+}
+
+/// What woke the task.
+enum Woken {
+    Stop,
+    Read(std::io::Result<()>),
+    Write(std::io::Result<()>),
+    Place(OwnedSemaphorePermit),
+    Applied,
+    Acknowledge,
+    Tell,
+    Ended(Option<Broken>),
+}
+
+impl Stream {
+    fn begin(context: &Arc<Context>, question: &Question, connection: Link, here: Standpoint) -> Self {
+        let (queue, batches) = mpsc::unbounded_channel();
+        let (end, ended) = oneshot::channel();
+        let (applied, cancel) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+        let work = Applier {
+            data: Arc::clone(&context.data),
+            db: question.db,
+            generation: here.generation,
+            sync: context.settings().sync,
+            applied: Arc::clone(&applied),
+            cancel: Arc::clone(&cancel),
+        };
+        Self {
+            context: Arc::clone(context),
+            db: question.db,
+            link: question.link,
+            connection,
+            next: here.end,
+            end: here.end,
+            waiting: None,
+            queue,
+            places: Arc::new(Semaphore::new(QUEUE_BYTES)),
+            applying: tokio::task::spawn_blocking(move || {
+                // Nobody listens any more if the link has ended.
+                let _ = end.send(work.run(batches));
+            }),
+            ended,
+            applied,
+            cancel,
+            unsent: Vec::new(),
+            acknowledged: Ack::default(),
+            heard: true,
+            owed_since: None,
+        }
+    }
+
+    /// Follows. `None`: it was stopped, and nobody needs to be told.
+    async fn run(mut self, mut stop: watch::Receiver<bool>) -> Option<Broken> {
+        let outcome = self.live(&mut stop).await;
+        // Whoever follows next must find nothing at work here.
+        self.cancel.store(true, Ordering::Release);
+        let Self { queue, applying, .. } = self;
+        drop(queue);
+        // A panic has ended the process already.
+        let _ = applying.await;
+        outcome
+    }
+
+    async fn live(&mut self, stop: &mut watch::Receiver<bool>) -> Option<Broken> {
+        let mut tells = tokio::time::interval(TELL_EVERY);
+        let mut acks = tokio::time::interval(ACK_EVERY);
+        tells.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        acks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            if let Err(broken) = self.take_messages() {
+                return Some(broken);
+            }
+            let places = Arc::clone(&self.places);
+            let cost = self.waiting.as_ref().map_or(0, |(_, bytes)| cost(bytes.len()));
+            let (data, db, received) = (&self.context.data, self.db, self.acknowledged.received);
+            let is_unsynced = self.acknowledged.synced < received;
+            let woken = tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => Woken::Stop,
+                ended = &mut self.ended => Woken::Ended(ended.ok().flatten()),
+                ready = self.connection.stream.readable(), if self.waiting.is_none() => Woken::Read(ready),
+                ready = self.connection.stream.writable(), if !self.unsent.is_empty() => Woken::Write(ready),
+                Ok(place) = places.acquire_many_owned(cost), if self.waiting.is_some() => Woken::Place(place),
+                () = self.applied.notified() => Woken::Applied,
+                () = std::future::poll_fn(|cx| data.poll_synced(db, received, cx)), if is_unsynced => Woken::Acknowledge,
+                _ = acks.tick() => Woken::Acknowledge,
+                _ = tells.tick() => Woken::Tell,
+            };
+            let done = match woken {
+                Woken::Stop => return None,
+                Woken::Ended(broken) => {
+                    return Some(broken.unwrap_or_else(|| Broken::new(Cause::UpstreamChanged, "nothing applies here")));
+                }
+                Woken::Read(ready) => ready.map_err(Broken::from).and_then(|()| self.read()),
+                Woken::Write(ready) => {
+                    ready.map_err(Broken::from).and_then(|()| send_some(&self.connection, &mut self.unsent))
+                }
+                Woken::Place(place) => {
+                    self.hand_over(place);
+                    Ok(())
+                }
+                Woken::Applied | Woken::Acknowledge => {
+                    self.acknowledge();
+                    Ok(())
+                }
+                Woken::Tell => self.tell(),
+            };
+            if let Err(broken) = done {
+                return Some(broken);
+            }
+        }
+    }
+
+    fn read(&mut self) -> Result<(), Broken> {
+        self.heard |= self.connection.read()? > 0;
+        Ok(())
+    }
+
+    /// Takes messages up to the first that brings frames: those wait for their place.
+    fn take_messages(&mut self) -> Result<(), Broken> {
+        while self.waiting.is_none() {
+            match self.connection.inbox.next_reply()? {
+                None => return Ok(()),
+                Some(Reply::Frames { lsn, bytes }) if lsn == self.next => {
+                    self.next += bytes.len() as u64;
+                    self.end = self.end.max(self.next);
+                    self.owed_since = None;
+                    self.waiting = Some((lsn, bytes.to_vec()));
+                }
+                Some(Reply::Frames { lsn, .. }) => {
+                    return Err(Broken::new(Cause::Gap, format!("frames from {lsn} instead of {}", self.next)));
+                }
+                Some(Reply::Alive { end, written, .. }) => {
+                    self.end = self.end.max(end);
+                    self.owed_since = (written > self.next).then(|| self.owed_since.unwrap_or_else(Instant::now));
+                }
+                Some(Reply::Refused(refusal)) => return Err(Broken::refused(&refusal, Cause::Rejected)),
+                Some(_) => return Err(Broken::unexpected("a stream of frames")),
+            }
+        }
+        Ok(())
+    }
+
+    fn hand_over(&mut self, place: OwnedSemaphorePermit) {
+        if let Some((at, bytes)) = self.waiting.take() {
+            // If nobody takes it any more, the next turn finds out why.
+            let _ = self.queue.send(Batch { at, bytes, _place: place });
+        }
+    }
+
+    /// Tells the primary where we are, unless it has not read the last time yet.
+    fn acknowledge(&mut self) {
+        if self.unsent.is_empty() {
+            let Positions { received, applied, synced } = self.context.data.positions(self.db);
+            self.acknowledged = Ack { received, applied, synced };
+            self.unsent = bytes_of(&Request::Ack(self.acknowledged));
+        }
+    }
+
+    /// Tells the owner, if there is anything to tell.
+    fn tell(&mut self) -> Result<(), Broken> {
+        let timeout = self.context.settings().timeout();
+        if self.owed_since.is_some_and(|since| since.elapsed() > timeout) {
+            return Err(Broken::new(Cause::Silence, "the primary announces frames and does not send them"));
+        }
+        // What waits here for its place has come, however long it waits.
+        if std::mem::take(&mut self.heard) || self.waiting.is_some() {
+            let positions = self.context.data.positions(self.db);
+            self.context.tell_soon(Input::Position { db: self.db, link: self.link, positions, end: self.end });
+        }
+        Ok(())
+    }
+}
+
+fn cost(bytes: usize) -> u32 {
+    bytes.clamp(LEAST_BYTES, QUEUE_BYTES) as u32
+}
+
+/// Applies what comes, on a thread that may wait.
+struct Applier {
+    data: Arc<dyn Data>,
+    db: Db,
+    generation: u64,
+    sync: Sync,
+    applied: Arc<Notify>,
+    cancel: Arc<AtomicBool>,
+}
+
+impl Applier {
+    /// Until the queue ends, or something does not fit.
+    fn run(self, mut batches: mpsc::UnboundedReceiver<Batch>) -> Option<Broken> {
+        while let Some(Batch { at, bytes, .. }) = batches.blocking_recv() {
+            if self.cancel.load(Ordering::Acquire) {
+                return None;
+            }
+            if let Err(fault) = self.data.apply(self.db, &bytes, at, self.generation) {
+                return Some(Broken::new(fault.cause, fault.detail));
+            }
+            if self.sync == Sync::AtOnce && batches.is_empty() {
+                self.data.request_sync(self.db);
+            }
+            self.applied.notify_one();
+        }
+        None
+    }
+}
