@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use keyspace::Stop;
+use keyspace::list::ListError;
 use keyspace::string::StringError;
 
 use crate::args::Args;
@@ -41,6 +42,15 @@ impl From<Vec<u8>> for Error {
 impl From<Stop> for Error {
     fn from(stop: Stop) -> Self {
         Self::Stop(stop)
+    }
+}
+
+impl From<ListError> for Error {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::WrongType => text::WRONG_TYPE.into(),
+            ListError::Stop(stop) => Self::Stop(stop),
+        }
     }
 }
 

@@ -21,6 +21,7 @@ mod expiry;
 pub mod glob;
 mod key_refs;
 mod keys;
+mod list;
 mod server;
 pub mod spec;
 mod string;

@@ -301,6 +301,8 @@ pub enum Group {
     String,
     /// Bitmaps.
     Bitmap,
+    /// Lists.
+    List,
     /// The connection.
     Connection,
     /// The server.
@@ -315,6 +317,7 @@ impl Group {
             Self::Generic => "generic",
             Self::String => "string",
             Self::Bitmap => "bitmap",
+            Self::List => "list",
             Self::Connection => "connection",
             Self::Server => "server",
         }

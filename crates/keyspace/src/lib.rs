@@ -15,6 +15,7 @@
 
 extern crate alloc;
 
+pub mod list;
 pub mod map;
 pub mod op;
 pub mod record;

@@ -9,10 +9,11 @@ use crate::table;
 /// The content of `docs/commands.md`.
 #[must_use]
 pub fn commands_markdown() -> String {
-    const GROUPS: [(Group, &str); 5] = [
+    const GROUPS: [(Group, &str); 6] = [
         (Group::Generic, "Keys"),
         (Group::String, "Strings"),
         (Group::Bitmap, "Bitmaps"),
+        (Group::List, "Lists"),
         (Group::Connection, "Connection"),
         (Group::Server, "Server"),
     ];

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use commands::{Access, Args, Context, Error, Eviction, KeyRef, Run, Settings, Waiting, docs, resolve};
-use keyspace::{Limits, Millis, Stop};
+use keyspace::{Limits, ListPacking, Millis, Stop};
 use resp::{Protocol, Reply};
 use testkit::MemoryView;
 
@@ -107,6 +107,10 @@ impl Session {
             ["chunk-threshold", bytes] => {
                 let string_chunk_threshold = number(bytes) as usize;
                 self.view.set_limits(Limits { string_chunk_threshold, ..Limits::default() });
+            }
+            ["list-max", size] => {
+                let list = ListPacking::of_parameter(size.parse().unwrap());
+                self.view.set_limits(Limits { list, ..*keyspace::View::limits(&self.view) });
             }
             ["max-bulk", bytes] => self.settings.proto_max_bulk_len = number(bytes),
             ["eviction", "lfu"] => self.settings.eviction = Eviction::Lfu,

@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, Hasher};
 use commands::{Args, Error, text};
 use engine::Scope;
 use foldhash::fast::FixedState;
+use keyspace::list::{self, ListError};
 use keyspace::string::{self, StringError};
 use keyspace::view::{Page, Seek};
 use keyspace::{Kind, Stop, View};
@@ -62,6 +63,18 @@ fn value_digest(view: &mut dyn View, key: &[u8]) -> Result<Option<Digest>, Stop>
             StringError::WrongType => unreachable!("the record was a string a moment ago, under the same lock"),
         })?;
         return Ok(value.map(|value| Digest::of(&[&kind, &expiry, &value])));
+    }
+    if head.kind == Kind::List {
+        // Whether it is packed, and how its nodes are cut, is not what a client sees.
+        let mut digest = Digest::of(&[&kind, &expiry]);
+        let read = list::range(view, key, 0, u64::MAX, &mut |element| {
+            digest = Digest::of(&[&digest.0.map(u64::to_le_bytes).concat(), element]);
+        });
+        return match read {
+            Ok(()) => Ok(Some(digest)),
+            Err(ListError::Stop(stop)) => Err(stop),
+            Err(ListError::WrongType) => unreachable!("the record was a list a moment ago, under the same lock"),
+        };
     }
     let mut digest = Digest::of(&[&kind, &expiry, &payload]);
     if let Some(rows) = rows {
