@@ -15,6 +15,8 @@ pub enum FaultKind {
     Format,
     /// Any other failure of the operating system or the store.
     Io,
+    /// Nothing failed: clients do not write to a replica.
+    ReadOnly,
 }
 
 /// A failure of the world, with the place it concerns.
@@ -52,6 +54,11 @@ impl Fault {
     pub const fn is_healable(&self) -> bool {
         matches!(self.kind, FaultKind::NoSpace)
     }
+}
+
+/// The refusal of a client's write on a replica.
+pub(crate) fn read_only(path: &Path) -> Fault {
+    Fault::new(FaultKind::ReadOnly, "You can't write against a read only replica.", path)
 }
 
 impl fmt::Display for Fault {

@@ -12,9 +12,11 @@ use parking_lot::{Condvar, Mutex};
 use replog::{Background, Disk, FsyncPolicy, OsDisk};
 
 use crate::budget::Budget;
-use crate::fault::Fault;
+use crate::changes::Changes;
+use crate::fault::{Fault, read_only};
 use crate::folder::Folder;
 use crate::recovery::{self, Recovery};
+use crate::role::{Role, RoleState};
 use crate::settle;
 use crate::slot::{ShardId, ShardRef, Slot};
 use crate::store::StoreFactory;
@@ -40,6 +42,8 @@ pub struct Options {
     pub hot_bytes: u64,
     /// When values explode.
     pub limits: Limits,
+    /// Who writes, to begin with.
+    pub role: Role,
     /// The clock, for work of the instance's own.
     pub clock: fn() -> Millis,
     /// Opens the stores.
@@ -64,6 +68,7 @@ impl Options {
             settle_interval: Duration::from_secs(3),
             hot_bytes: 256 << 20,
             limits: Limits::default(),
+            role: Role::Primary,
             clock: system_clock,
             stores,
             disk: Arc::new(OsDisk),
@@ -94,7 +99,10 @@ pub struct Instance {
     pub(crate) budget: Budget,
     folder: Folder,
     slots: Box<[Slot]>,
-    creating: Mutex<()>,
+    /// Held while a database is made or replaced, or the role changes.
+    pub(crate) changing: Mutex<()>,
+    pub(crate) role: RoleState,
+    pub(crate) changes: Changes,
     incarnations: AtomicU32,
     limits: Mutex<Limits>,
     limits_version: AtomicU64,
@@ -177,7 +185,9 @@ impl Instance {
             budget: Budget::new(options.hot_bytes),
             folder,
             slots: (0..options.databases).map(|_| Slot::default()).collect(),
-            creating: Mutex::default(),
+            changing: Mutex::default(),
+            role: RoleState::new(options.role, clock),
+            changes: Changes::default(),
             incarnations: AtomicU32::new(0),
             limits: Mutex::new(options.limits),
             limits_version: AtomicU64::new(next_limits_version()),
@@ -201,11 +211,18 @@ impl Instance {
         Ok((instance, recoveries))
     }
 
-    fn open_shard(&self, database: usize, clock: Millis) -> Result<Recovery, Fault> {
+    /// Opens a database as one of the present role.
+    pub(crate) fn open_shard(&self, database: usize, clock: Millis) -> Result<Recovery, Fault> {
         let dir = self.folder.database(database);
         let id = self.new_id(database);
-        let (shard, recovery) = recovery::open(&self.options, &self.budget, id, dir, clock)?;
+        let (shard, recovery) = recovery::open(&self.options, &self.budget, id, dir)?;
+        shard.set_role(self.role());
+        if self.role() == Role::Primary && !shard.is_damaged() {
+            recovery::begin_epoch(&shard, clock)?;
+        }
+        self.renew(&shard);
         assert!(self.slots[database].put(Arc::new(shard)).is_none(), "a database is opened once");
+        self.changes.note();
         Ok(recovery)
     }
 
@@ -239,13 +256,16 @@ impl Instance {
         self.slots.iter().filter_map(Slot::get)
     }
 
-    /// A database, made if need be. Waits for the disk.
+    /// A database to write to, made if need be. Waits for the disk.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be made; `ReadOnly` when it is missing on a replica.
     pub fn create_shard(&self, database: usize, clock: Millis) -> Result<ShardRef, Fault> {
-        let _creating = self.creating.lock();
+        let _changing = self.changing.lock();
         if self.shard(database).is_none() {
+            if self.role() == Role::Replica {
+                return Err(read_only(self.dir()));
+            }
             self.open_shard(database, clock)?;
         }
         Ok(self.shard(database).expect("the database was just opened"))

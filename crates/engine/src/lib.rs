@@ -15,6 +15,7 @@
 
 mod awaited;
 pub mod budget;
+mod changes;
 mod expire;
 pub mod fault;
 mod folder;
@@ -22,6 +23,7 @@ mod hot;
 pub mod instance;
 pub mod memory_store;
 mod recovery;
+mod role;
 mod row_walk;
 mod rows;
 pub mod run;
@@ -35,11 +37,13 @@ mod walk;
 
 pub use awaited::Expectation;
 pub use budget::Budget;
+pub use changes::Changes;
 pub use fault::{Fault, FaultKind};
 pub use instance::{Instance, Options};
 pub use lineage::Lsn;
 pub use recovery::Recovery;
 pub use replog::{Background, FsyncPolicy};
+pub use role::{Origin, Role};
 pub use run::{Abort, LockKey, Place, Ran, Request, Scope};
 pub use shard::{Shard, ShardStats};
 pub use slot::{ShardId, ShardRef};

@@ -47,14 +47,8 @@ pub struct Recovery {
     pub rebuilt: bool,
 }
 
-/// Opens the shard in `dir`, which is made when missing.
-pub fn open(
-    options: &Options,
-    budget: &Budget,
-    id: ShardId,
-    dir: PathBuf,
-    clock: Millis,
-) -> Result<(Shard, Recovery), Fault> {
+/// Opens the shard in `dir`, which is made when missing. Nobody's reign begins: see [`begin_epoch`].
+pub fn open(options: &Options, budget: &Budget, id: ShardId, dir: PathBuf) -> Result<(Shard, Recovery), Fault> {
     let began = Instant::now();
     let log_dir = dir.join("log");
     std::fs::create_dir_all(&log_dir).map_err(|error| Fault::io(&error, "The folder cannot be made", &log_dir))?;
@@ -99,9 +93,8 @@ pub fn open(
         rebuilt,
     };
     replay(&shard, budget, settled, &mut recovery)?;
-    match &recovery.damage {
-        Some(damage) => shard.set_refusal(Some(damage_fault(damage))),
-        None => begin_epoch(&shard, clock)?,
+    if let Some(damage) = &recovery.damage {
+        shard.set_refusal(Some(damage_fault(damage)));
     }
     recovery.took = began.elapsed();
     Ok((shard, recovery))
@@ -442,7 +435,7 @@ fn apply(entry: &mut Entry, op: &Op<'_>) -> Result<(), &'static str> {
 }
 
 /// Begins a reign: nobody can take what follows for the continuation of what this node may have lost.
-fn begin_epoch(shard: &Shard, clock: Millis) -> Result<(), Fault> {
+pub fn begin_epoch(shard: &Shard, clock: Millis) -> Result<(), Fault> {
     let epoch = shard.log.lineage().current().map_or(Epoch(1), |era| era.epoch.next());
     let appended = shard.log.append_epoch(clock.0, epoch, random_id(&shard.dir)?);
     let end = appended.map_err(|error| shard.corrupt(&error.to_string()))?.end;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use keyspace::{Millis, RowsId};
@@ -11,14 +11,20 @@ use replog::Log;
 
 use crate::awaited::Awaited;
 use crate::expire::Sweep;
-use crate::fault::{Fault, FaultKind};
+use crate::fault::{Fault, FaultKind, read_only};
 use crate::hot::{KeyHasher, STRIPES, Stripe, stripe_of};
 use crate::instance::Instance;
+use crate::role::Role;
 use crate::rows::DirtyRows;
 use crate::settle::{self, Settling, marks};
 use crate::slot::ShardId;
 use crate::store::{Store, StoreHealth, StoreStats, Write};
 use crate::walk::{self, Cursors};
+
+/// Why a shard takes no writes of clients: something is wrong with it.
+const FAULT: u8 = 1;
+/// The same: a primary elsewhere writes it.
+const REPLICA: u8 = 2;
 
 /// A stripe on cache lines of its own.
 #[derive(Debug, Default)]
@@ -35,6 +41,9 @@ pub struct Shard {
     pub dir: PathBuf,
     /// Its log.
     pub log: Arc<Log>,
+    pub(crate) generation: AtomicU64,
+    /// Held while frames of a primary are applied.
+    pub(crate) applying: Mutex<()>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) hasher: KeyHasher,
     pub(crate) stripes: Box<[StripeLock]>,
@@ -49,7 +58,8 @@ pub struct Shard {
     next_rows: AtomicU64,
     last_time: AtomicU64,
     store_masked: AtomicBool,
-    stopped: AtomicBool,
+    /// See [`Shard::refuses_writes`]: bits of [`FAULT`] and [`REPLICA`].
+    refuses: AtomicU8,
     refusal: Mutex<Option<Fault>>,
 }
 
@@ -126,6 +136,8 @@ impl Shard {
             id: parts.id,
             dir: parts.dir,
             log: parts.log,
+            generation: AtomicU64::new(0),
+            applying: Mutex::default(),
             store: parts.store,
             hasher: KeyHasher::default(),
             stripes: (0..STRIPES).map(|_| StripeLock::default()).collect(),
@@ -139,7 +151,7 @@ impl Shard {
             next_rows: AtomicU64::new(parts.next_rows),
             last_time: AtomicU64::new(parts.last_time),
             store_masked: AtomicBool::new(false),
-            stopped: AtomicBool::new(parts.refusal.is_some()),
+            refuses: AtomicU8::new(if parts.refusal.is_some() { FAULT } else { 0 }),
             refusal: Mutex::new(parts.refusal),
         }
     }
@@ -234,11 +246,11 @@ impl Shard {
         Fault::new(FaultKind::Corrupt, what, &self.dir)
     }
 
-    /// Why the shard takes no writes at present, if so. One relaxed load when it does.
+    /// Why the shard takes no writes of clients at present, if so. Two relaxed loads when it does.
     #[inline]
     #[must_use]
     pub fn refuses_writes(&self) -> Option<Fault> {
-        if self.log.health() == replog::Health::Ok && !self.stopped.load(Ordering::Relaxed) {
+        if self.log.health() == replog::Health::Ok && self.refuses.load(Ordering::Relaxed) == 0 {
             return None;
         }
         self.refusal_in_full()
@@ -246,6 +258,16 @@ impl Shard {
 
     #[cold]
     fn refusal_in_full(&self) -> Option<Fault> {
+        let trouble = self.trouble();
+        if trouble.is_none() && self.refuses.load(Ordering::Relaxed) & REPLICA != 0 {
+            return Some(read_only(&self.dir));
+        }
+        trouble
+    }
+
+    /// What keeps the shard from being written, by whomever, if anything does.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Fault> {
         if let Some(fault) = self.refusal.lock().as_ref() {
             return Some(fault.clone());
         }
@@ -264,8 +286,26 @@ impl Shard {
         if refusal.as_ref().is_some_and(|old| old.kind == FaultKind::Corrupt) {
             return;
         }
-        self.stopped.store(fault.is_some(), Ordering::Relaxed);
+        match &fault {
+            Some(_) => self.refuses.fetch_or(FAULT, Ordering::Relaxed),
+            None => self.refuses.fetch_and(!FAULT, Ordering::Relaxed),
+        };
         *refusal = fault;
+    }
+
+    /// Whether clients may write.
+    pub(crate) fn set_role(&self, role: Role) {
+        match role {
+            Role::Replica => self.refuses.fetch_or(REPLICA, Ordering::Relaxed),
+            Role::Primary => self.refuses.fetch_and(!REPLICA, Ordering::Relaxed),
+        };
+    }
+
+    /// Waits for the end of every run that holds a stripe.
+    pub(crate) fn pass_stripes(&self) {
+        for stripe in &self.stripes {
+            drop(stripe.0.lock());
+        }
     }
 
     pub(crate) fn has_refusal(&self) -> bool {

@@ -8,6 +8,7 @@ mod limits;
 mod model;
 mod opening;
 mod refusal;
+mod roles;
 mod rows;
 mod settling;
 mod steps;

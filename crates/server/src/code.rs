@@ -95,13 +95,16 @@ impl Code<'_> {
 /// What a client is told of a failure of the world.
 pub(crate) fn fault_text(fault: &Fault) -> String {
     match fault.kind {
-        FaultKind::NoSpace => refusal_text(fault),
+        FaultKind::NoSpace | FaultKind::ReadOnly => refusal_text(fault),
         FaultKind::Corrupt | FaultKind::Format | FaultKind::Io => format!("ERR {fault}"),
     }
 }
 
 /// What a client is told while a database takes no writes.
 pub(crate) fn refusal_text(fault: &Fault) -> String {
+    if fault.kind == FaultKind::ReadOnly {
+        return format!("READONLY {}", fault.what);
+    }
     format!("MISCONF Haypile cannot write: {fault}. Commands that change data are refused until this is cured.")
 }
 
@@ -119,6 +122,8 @@ impl FaultLog {
             FaultKind::Corrupt => 1,
             FaultKind::Format => 2,
             FaultKind::Io => 3,
+            // Nothing failed.
+            FaultKind::ReadOnly => return,
         };
         let now = Instant::now();
         let mut last = self.0.lock();

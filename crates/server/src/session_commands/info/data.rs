@@ -47,7 +47,7 @@ pub(super) fn persistence(shared: &Shared, lines: &mut Lines) {
     lines.put("aof_current_rewrite_time_sec", -1);
     lines.put("aof_last_bgrewrite_status", "ok");
     lines.put("aof_rewrites", 0);
-    let writes = shared.instance.shards().all(|shard| shard.refuses_writes().is_none());
+    let writes = shared.instance.shards().all(|shard| shard.trouble().is_none());
     lines.put("aof_last_write_status", word(writes));
     lines.put_zeros(&["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"]);
     lines.put("aof_current_size", log_bytes(&shared.instance));
@@ -62,10 +62,10 @@ pub(super) fn persistence(shared: &Shared, lines: &mut Lines) {
     }
 }
 
-/// Why a database takes no writes, in a word; `ok` when it does.
+/// Why a database cannot be written, in a word; `ok` when it can.
 fn health(shard: &Shard) -> &'static str {
-    match shard.refuses_writes().map(|fault| fault.kind) {
-        None => "ok",
+    match shard.trouble().map(|fault| fault.kind) {
+        None | Some(engine::FaultKind::ReadOnly) => "ok",
         Some(engine::FaultKind::NoSpace) => "no-space",
         Some(engine::FaultKind::Corrupt | engine::FaultKind::Format) => "damaged",
         Some(engine::FaultKind::Io) => "failed",
