@@ -1,7 +1,10 @@
 //! The memory of all shards' hot records, and how writers are slowed down when too much of it is dirty.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::task::{Poll, Waker};
+use std::task::{Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -128,6 +131,21 @@ impl Budget {
         Poll::Pending
     }
 
+    /// Blocks until writers may go on, and says whether that happened in time.
+    #[must_use]
+    pub fn wait_room(&self, timeout: Duration) -> bool {
+        let until = Instant::now() + timeout;
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        while self.poll_room(&waker).is_pending() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            thread::park_timeout(left);
+        }
+        true
+    }
+
     /// Called by settle when dirty bytes have become fewer.
     pub fn wake(&self) {
         if !self.has_room() {
@@ -137,6 +155,15 @@ impl Budget {
         for waiter in waiters {
             waiter.wake();
         }
+    }
+}
+
+/// Wakes a thread that waits for room.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 

@@ -105,6 +105,16 @@ impl Entry {
         entry
     }
 
+    /// An entry for a record that came whole, without its LSN, which is 0.
+    #[must_use]
+    pub fn of_body(key: &[u8], body: &[u8], now: u32) -> Self {
+        let mut bytes = Vec::with_capacity(key.len() + LSN_BYTES + body.len());
+        bytes.extend_from_slice(key);
+        let mut entry = Self { bytes, key_len: key.len() as u32, used_at: now, uses: 0, state: EntryState::NEW };
+        entry.write_body(body);
+        entry
+    }
+
     /// A tombstone; its LSN is 0.
     #[must_use]
     pub fn tombstone(key: &[u8], now: u32) -> Self {
@@ -178,6 +188,14 @@ impl Entry {
         self.bytes.extend_from_slice(&[0; LSN_BYTES]);
         head.encode(&mut self.bytes);
         self.bytes.extend_from_slice(payload);
+        self.tighten();
+    }
+
+    /// Makes its record one that came whole, with LSN 0.
+    pub fn write_body(&mut self, body: &[u8]) {
+        self.bytes.truncate(self.key_len as usize);
+        self.bytes.extend_from_slice(&[0; LSN_BYTES]);
+        self.bytes.extend_from_slice(body);
         self.tighten();
     }
 

@@ -348,6 +348,11 @@ impl Instance {
         (now.0.saturating_sub(self.start.0) / 1000) as u32
     }
 
+    /// Whether a thread of the instance settles.
+    pub(crate) fn settles_by_itself(&self) -> bool {
+        self.settler.lock().is_some()
+    }
+
     /// Called after commits: settle need not wait for its interval when much is dirty.
     #[inline]
     pub(crate) fn after_commit(&self) {

@@ -13,6 +13,7 @@
 //! It knows no protocol, no command and no storage library.
 #![forbid(unsafe_code)]
 
+mod apply;
 mod awaited;
 pub mod budget;
 mod changes;
@@ -35,6 +36,7 @@ pub mod store;
 mod txn;
 mod walk;
 
+pub use apply::{Applied, ApplyFault};
 pub use awaited::Expectation;
 pub use budget::Budget;
 pub use changes::Changes;

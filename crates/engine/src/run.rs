@@ -24,7 +24,7 @@ use crate::txn::{Fetched, FetchedRows, Gate, Held, Need, Part, RowsNeed, Scratch
 const SPINS: usize = 64;
 /// Attempts at the desk that fetch without locks. After them one reads under its locks: it may make others wait, and
 /// it ends.
-const ATTEMPTS: usize = 16;
+pub(crate) const ATTEMPTS: usize = 16;
 /// What a worker may copy in one command, in bytes.
 const WORKER_HEAVY: u64 = 64 << 10;
 
@@ -218,7 +218,7 @@ impl Instance {
 
     /// A run that has locked nothing yet.
     #[inline]
-    fn begin<'r>(
+    pub(crate) fn begin<'r>(
         &'r self,
         request: &Request<'r>,
         pins: &'r Pins,
@@ -250,7 +250,7 @@ impl Instance {
     }
 
     /// Fetches what an attempt lacked, without holding any lock of a key.
-    fn fetch(&self, need: Need, fetched: &mut Fetched, clock: Millis) -> Result<(), Fault> {
+    pub(crate) fn fetch(&self, need: Need, fetched: &mut Fetched, clock: Millis) -> Result<(), Fault> {
         match need {
             Need::Desk => Ok(()),
             Need::Shard(database) => self.create_shard(database, clock).map(drop),
@@ -317,7 +317,7 @@ fn fetch_rows(shard: &Shard, need: RowsNeed) -> Result<FetchedRows, Fault> {
     Ok(FetchedRows { need, covered, rows })
 }
 
-fn hold_settle<'p>(pins: &'p Pins, request: &Request<'_>) -> SmallVec<[MutexGuard<'p, Settling>; 1]> {
+pub(crate) fn hold_settle<'p>(pins: &'p Pins, request: &Request<'_>) -> SmallVec<[MutexGuard<'p, Settling>; 1]> {
     match (request.place, request.scope) {
         (Place::Desk, Scope::Shard | Scope::AllShards) => pins.shards().map(Shard::settle_lock).collect(),
         (Place::Worker, _) | (Place::Desk, Scope::Keys(_) | Scope::Walk) => SmallVec::new(),
@@ -327,7 +327,7 @@ fn hold_settle<'p>(pins: &'p Pins, request: &Request<'_>) -> SmallVec<[MutexGuar
 impl<'r> Txn<'r> {
     /// Locks what the request may touch. `None`: on a worker, and it would have to wait.
     #[inline]
-    fn lock(&mut self, request: &Request<'r>) -> Option<()> {
+    pub(crate) fn lock(&mut self, request: &Request<'r>) -> Option<()> {
         match request.scope {
             Scope::Keys([one]) if one.database == request.database => self.lock_one(request.place, *one),
             Scope::Keys(keys) => self.lock_keys(request, keys),

@@ -9,6 +9,7 @@ use keyspace::{Millis, RowsId};
 use parking_lot::{Mutex, MutexGuard};
 use replog::Log;
 
+use crate::apply::Applier;
 use crate::awaited::Awaited;
 use crate::expire::Sweep;
 use crate::fault::{Fault, FaultKind, read_only};
@@ -43,7 +44,7 @@ pub struct Shard {
     pub log: Arc<Log>,
     pub(crate) generation: AtomicU64,
     /// Held while frames of a primary are applied.
-    pub(crate) applying: Mutex<()>,
+    pub(crate) applying: Mutex<Applier>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) hasher: KeyHasher,
     pub(crate) stripes: Box<[StripeLock]>,

@@ -1,5 +1,6 @@
 //! Tests that look inside: a rig of an instance without a settle thread, what a command may do, and an audit.
 
+mod apply;
 mod audit;
 mod calls;
 mod crash;

@@ -535,6 +535,7 @@ impl Txn<'_> {
 }
 
 mod commit;
+mod foreign;
 #[cfg(test)]
 pub(crate) use commit::MAX_OPS_BYTES;
 mod reading;

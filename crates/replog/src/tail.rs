@@ -153,9 +153,11 @@ impl Tail {
         if summary.first_time_ms < self.time_ms {
             return Err(AppendError::Frame { lsn: at, what: Flaw::Time });
         }
-        let mut grown = self.lineage.clone();
-        for era in &summary.eras {
-            grown.push(*era).map_err(|why| AppendError::Frame { lsn: era.first, what: Flaw::Lineage(why) })?;
+        if !summary.eras.is_empty() {
+            let mut grown = self.lineage.clone();
+            for era in &summary.eras {
+                grown.push(*era).map_err(|why| AppendError::Frame { lsn: era.first, what: Flaw::Lineage(why) })?;
+            }
         }
         let mut eras = summary.eras.iter().peekable();
         self.batch.bytes.reserve(raw.len());

@@ -7,7 +7,31 @@ use keyspace::{Record, RowsId};
 use crate::hot::STRIPES;
 use crate::instance::Instance;
 use crate::memory_store::Contents;
+use crate::row_walk;
+use crate::rows::RowRange;
 use crate::shard::Shard;
+use crate::store::{Direction, Reach};
+
+/// Row key to value.
+pub type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// What a shard holds for whoever reads it: records, LSNs included, and the rows that they lead to.
+pub fn dump(shard: &Shard, contents: &Contents) -> BTreeMap<Vec<u8>, (Vec<u8>, Rows)> {
+    let all = RowRange { from: Vec::new(), to: Vec::new() };
+    let mut dump = BTreeMap::new();
+    for (key, bytes) in logical(shard, contents) {
+        let mut rows = BTreeMap::new();
+        if let Some(id) = Record::decode(&bytes).unwrap().rows_id() {
+            row_walk::walk(shard, id, &all, Direction::Forward, Reach::Disk, &mut |row, value| {
+                rows.insert(row.to_vec(), value.to_vec());
+                true
+            })
+            .unwrap();
+        }
+        dump.insert(key, (bytes, rows));
+    }
+    dump
+}
 
 /// The records of a shard, tombstones and evictions taken into account.
 fn logical(shard: &Shard, contents: &Contents) -> BTreeMap<Vec<u8>, Vec<u8>> {

@@ -73,7 +73,7 @@ impl Run {
     }
 
     /// Runs it and answers what it was answered.
-    fn execute(&self, instance: &Instance, scratch: &mut Scratch, clock: Millis) -> Vec<String> {
+    pub fn execute(&self, instance: &Instance, scratch: &mut Scratch, clock: Millis) -> Vec<String> {
         let looks = !self.calls.is_empty() && self.calls.iter().all(Call::looks);
         let names: Vec<(usize, Vec<u8>)> = self
             .calls
@@ -134,10 +134,15 @@ pub struct Machine {
 
 impl Machine {
     pub fn new(hot_bytes: u64) -> Self {
+        Self::with_retained(hot_bytes, 0)
+    }
+
+    /// One that keeps at least so much log.
+    pub fn with_retained(hot_bytes: u64, log_retain_bytes: u64) -> Self {
         let rig = Rig::with(|options| {
             options.hot_bytes = hot_bytes;
             options.segment_bytes = 20_000;
-            options.log_retain_bytes = 0;
+            options.log_retain_bytes = log_retain_bytes;
         });
         let mut model = MemoryView::new(rig.options.databases, START, 1);
         model.set_limits(Limits { string_chunk_threshold: 100, packed_max_bytes: 1000, ..Limits::default() });
@@ -369,15 +374,22 @@ pub fn any_upkeep() -> impl Strategy<Value = Step> {
 
 /// Runs programs until one fails or there were enough; the same ones each time, but in a long run.
 pub fn explore(count: u32, budget: u64, steps: impl Strategy<Value = Vec<Step>>) {
-    let seed = std::env::var("HAYPILE_TEST_SEED").ok().and_then(|seed| seed.parse::<u8>().ok()).unwrap_or(7);
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
-    let config = Config { cases: cases(count), failure_persistence: None, max_shrink_iters: 3000, ..Config::default() };
-    let outcome = TestRunner::new_with_rng(config, rng).run(&steps, |steps| {
+    check(count, steps, |steps| {
         let mut machine = Machine::new(budget);
         for step in &steps {
             machine.step(step);
         }
         machine.finish();
+    });
+}
+
+/// Runs `test` on values until it fails or there were enough; the same ones each time, but in a long run.
+pub fn check<S: Strategy>(count: u32, values: S, test: impl Fn(S::Value)) {
+    let seed = std::env::var("HAYPILE_TEST_SEED").ok().and_then(|seed| seed.parse::<u8>().ok()).unwrap_or(7);
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+    let config = Config { cases: cases(count), failure_persistence: None, max_shrink_iters: 3000, ..Config::default() };
+    let outcome = TestRunner::new_with_rng(config, rng).run(&values, |value| {
+        test(value);
         Ok(())
     });
     if let Err(error) = outcome {

@@ -58,13 +58,19 @@ impl Txn<'_> {
     #[inline]
     fn commit_part(&mut self, at: usize, shard: &Shard) -> u64 {
         let (lsn, end) = self.append(at, shard);
+        self.adopt_changes(at, shard, lsn);
+        end
+    }
+
+    /// The frame of LSN `lsn` has the changes of a part: they are the shard's now.
+    #[inline]
+    pub(super) fn adopt_changes(&mut self, at: usize, shard: &Shard, lsn: u64) {
         self.finish_clear(at, shard);
         self.stamp(at, lsn);
         if shard.awaited.any() {
             self.note_woken(at, shard);
         }
         self.hand_over_rows(at, shard, lsn);
-        end
     }
 
     /// Why the run's changes cannot be logged, if so.
