@@ -13,7 +13,7 @@
 //! Every link, transfer and promotion gets a number from the machine; reports that carry an old number are ignored, so
 //! the driver needs no care about late answers.
 //!
-//! The other side of a link, a primary that is asked, is here as plain functions and tables: [`judge`].
+//! The other side of a link, a primary that is asked, is here as plain functions and tables: [`judge`], [`Leases`].
 //!
 //! This crate does not know what a socket, a clock, a file or a frame is.
 #![no_std]
@@ -28,6 +28,7 @@ mod common;
 mod config;
 mod input;
 mod judge;
+mod leases;
 mod ledger;
 mod node;
 mod output;
@@ -42,6 +43,7 @@ pub use cause::{Cause, Class};
 pub use config::Config;
 pub use input::{Beat, DbOrder, Input, Meta, Positions, Progress, Scope, ShardBeat, SnapshotId, SyncReason, Verdict};
 pub use judge::{Ask, Judgement, Origin, Standing, judge};
+pub use leases::{Lease, LeaseError, LeaseId, Leases, retention_floor};
 pub use ledger::{Decided, Ledger, LedgerError, UnfinishedSync};
 pub use node::Node;
 pub use output::{Alarm, Event, Level, NodeStateName, Occurrence, Output, ShardStateName, Start, StateName, Transmit};
