@@ -28,7 +28,8 @@ pub struct Output {
 /// what is gone already is harmless.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Start {
-    /// Refuse client writes from now on. Cannot fail. A promotion that still runs must end first; its answer is then of no
+    /// Be a replica, of another primary than before: refuse client writes from now on, and let all log generations grow, so
+    /// that those who follow this node negotiate anew. Cannot fail. A promotion that still runs must end first; its answer is then of no
     /// interest.
     Demote,
     /// Begin a fresh epoch on every shard, then accept client writes: [`crate::Input::Promoted`], `PromoteFailed`.

@@ -12,10 +12,8 @@ impl Node {
     pub(super) fn follow(&mut self, primary: Address) {
         let now = self.common.now;
         let is_restart = self.common.ledger.primary.as_ref() == Some(&primary);
-        if let NodeState::NoConnect(_) = self.state {
-            self.common.start(Start::Demote);
-        }
         if !is_restart {
+            self.common.start(Start::Demote);
             self.role_generation += 1;
             self.common.write(|ledger| ledger.primary = Some(primary));
         }

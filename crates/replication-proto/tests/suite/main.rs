@@ -1,5 +1,9 @@
 //! Tests of the whole machine through its public interface: golden scripts, named cases, random walks.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod cases;
 mod scripts;
+mod states;
 mod text;
+mod walk;
+mod world;
