@@ -76,6 +76,7 @@ pub(crate) fn each_key(
         let Some(begin) = beginning(spec.begin, args) else { continue };
         let (first, last, step) = match spec.find {
             Find::Range { last, step, limit } => (begin, range_end(begin, last, limit, args.len()), step as usize),
+            Find::Unknown => continue,
             Find::Count { count, first, step } => {
                 let first = begin + first as usize;
                 let count = args.get(begin + count as usize).and_then(resp::parse_i64).ok_or(UnreadableKeys)?;
@@ -103,6 +104,7 @@ pub(crate) fn each_key(
 fn beginning(begin: Begin, args: Args<'_>) -> Option<usize> {
     match begin {
         Begin::Index(index) => Some(index as usize),
+        Begin::Unknown => None,
         Begin::Keyword { word, from } if from >= 0 => {
             (from as usize..args.len()).find(|index| args.is(*index, word)).map(|index| index + 1)
         }
@@ -159,6 +161,14 @@ mod tests {
         assert_eq!(refs("COPY a b DB x"), "3:1r 3:2w");
         assert_eq!(refs("MOVE a 7"), "3:1w 7:1w");
         assert_eq!(refs("MOVE a x"), "3:1w");
+        assert_eq!(refs("SORT a"), "3:1r");
+        assert_eq!(refs("SORT a BY store GET store ALPHA store b"), "3:1r 3:8w");
+        assert_eq!(refs("SORT a STORE b LIMIT store 1 STORE c"), "3:1r 3:8w");
+        assert_eq!(refs("SORT_RO a STORE b"), "3:1r");
+        assert_eq!(refs("LMPOP 2 a b LEFT"), "3:2w 3:3w");
+        assert_eq!(refs("BLMPOP 0 2 a b LEFT"), "3:3w 3:4w");
+        assert_eq!(refs("BLPOP a b 0"), "3:1w 3:2w");
+        assert_eq!(refs("LMOVE a b LEFT LEFT"), "3:1w 3:2w");
         assert_eq!(refs("SCAN 0"), "");
         assert_eq!(refs("PING"), "");
     }

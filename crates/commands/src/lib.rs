@@ -23,6 +23,7 @@ mod key_refs;
 mod keys;
 mod list;
 mod server;
+mod sort;
 pub mod spec;
 mod string;
 mod table;

@@ -3,11 +3,18 @@
 use crate::args::Args;
 use crate::error::{Error, unknown_command, unknown_subcommand, wrong_arity};
 use crate::spec::{Command, Run};
-use crate::{bitmap, connection, keys, list, server, string};
+use crate::{bitmap, connection, keys, list, server, sort, string};
 
 /// The table, family by family.
-const FAMILIES: &[&[Command]] =
-    &[keys::COMMANDS, string::COMMANDS, bitmap::COMMANDS, list::COMMANDS, connection::COMMANDS, server::COMMANDS];
+const FAMILIES: &[&[Command]] = &[
+    keys::COMMANDS,
+    string::COMMANDS,
+    bitmap::COMMANDS,
+    list::COMMANDS,
+    sort::COMMANDS,
+    connection::COMMANDS,
+    server::COMMANDS,
+];
 
 /// Room for four times the names of Redis, so that a probe is rarely followed by another.
 const SLOTS: usize = 1024;

@@ -53,6 +53,7 @@ fn write_key_spec(key: &KeySpec, reply: &mut Reply) {
     reply.bulk(b"begin_search");
     match key.begin {
         Begin::Index(index) => write_search(reply, "index", &[("index", i64::from(index))]),
+        Begin::Unknown => write_search(reply, "unknown", &[]),
         Begin::Keyword { word, from } => {
             write_search_type(reply, "keyword");
             reply.map(2);
@@ -68,6 +69,7 @@ fn write_key_spec(key: &KeySpec, reply: &mut Reply) {
             "range",
             &[("lastkey", i64::from(last)), ("keystep", i64::from(step)), ("limit", i64::from(limit))],
         ),
+        Find::Unknown => write_search(reply, "unknown", &[]),
         Find::Count { count, first, step } => write_search(
             reply,
             "keynum",

@@ -7,8 +7,8 @@ use super::syntax;
 use crate::args::Args;
 use crate::error::{Error, text};
 use crate::glob::{self, Case};
-use crate::key_refs::each_key;
-use crate::spec::{Categories, Command, KeySpec};
+use crate::key_refs::{Access, each_key};
+use crate::spec::{Begin, Categories, Command, KeySpec};
 use crate::table;
 
 const BAD_COMMAND: &str = "ERR Invalid command specified";
@@ -159,11 +159,22 @@ fn reply_keys(args: Args<'_>, reply: &mut Reply, write: fn(&mut Reply, &[u8], &K
     }
     let array = reply.begin(Aggregate::Array);
     let mut count = 0;
-    each_key(command.spec.keys, line, &mut |index, spec| {
+    let mut show = |index: usize, spec: &KeySpec| {
         write(reply, line.at(index), spec);
         count += 1;
-    })
-    .map_err(|_| Error::from(BAD_KEYS))?;
+    };
+    let vague = command.spec.keys.iter().any(|spec| spec.begin == Begin::Unknown);
+    match command.other_database.filter(|_| vague) {
+        None => each_key(command.spec.keys, line, &mut show).map_err(|_| Error::from(BAD_KEYS))?,
+        Some(list) => {
+            let mut keys = Vec::new();
+            list(line, 0, &mut keys);
+            for key in keys {
+                let spec = command.spec.keys.iter().find(|spec| Access::of(spec.flags) == key.access);
+                spec.into_iter().for_each(|spec| show(key.index, spec));
+            }
+        }
+    }
     reply.end(array, count);
     Ok(())
 }

@@ -26,6 +26,12 @@ impl KeySpec {
         Self { begin: Begin::Index(index), find: Find::Range { last, step, limit: 0 }, flags: KeyFlags::all_of(flags) }
     }
 
+    /// Keys that the arguments do not tell, or not in a way that can be said here.
+    #[must_use]
+    pub const fn unknown(flags: &[KeyFlags]) -> Self {
+        Self { begin: Begin::Unknown, find: Find::Unknown, flags: KeyFlags::all_of(flags) }
+    }
+
     /// As many keys as the argument at `index` says, from the next one on, every `step`th.
     #[must_use]
     pub const fn counted(index: u32, step: u32, flags: &[KeyFlags]) -> Self {
@@ -49,6 +55,8 @@ pub enum Begin {
         /// Where to start looking.
         from: i32,
     },
+    /// Somewhere, or nowhere.
+    Unknown,
 }
 
 /// How the keys lie from the beginning on.
@@ -72,4 +80,6 @@ pub enum Find {
         /// Distance of two keys.
         step: u32,
     },
+    /// In no way that can be said.
+    Unknown,
 }

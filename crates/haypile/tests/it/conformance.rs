@@ -5,6 +5,7 @@
 //! the README of the scripts.
 
 mod generator;
+mod lists;
 mod redis;
 mod script;
 
