@@ -11,7 +11,59 @@ use crate::failure::{Context, Failure, Outcome};
 use crate::workspace::output_of;
 
 const KEYS: u64 = 100_000;
-const WORKLOADS: [&str; 4] = ["set", "get", "incr", "mset"];
+/// The depth at which lists are filled.
+const FILL_DEPTH: u32 = 16;
+
+const WORKLOADS: [Workload; 13] = [
+    Workload::test("set"),
+    Workload::test("get"),
+    Workload::test("incr"),
+    Workload::test("mset"),
+    Workload::test("lpush"),
+    Workload::test("rpush"),
+    Workload::test("lpop").on(Before::AsManyElements),
+    Workload::test("rpop").on(Before::AsManyElements),
+    Workload::line("lrange_100", &["LRANGE", "mylist", "0", "99"]).on(Before::Elements(1000)),
+    Workload::line("lrange_300", &["LRANGE", "mylist", "0", "299"]).on(Before::Elements(1000)),
+    Workload::line("lrange_600", &["LRANGE", "mylist", "0", "599"]).on(Before::Elements(1000)),
+    Workload::line("lindex of 1 M", &["LINDEX", "mylist", "__rand_int__"]).on(Before::Elements(1_000_000)),
+    Workload::line("lrange_100 in 1 M", &["LRANGE", "mylist", "500000", "500099"]).on(Before::Elements(1_000_000)),
+];
+
+/// What is measured.
+#[derive(Clone, Copy)]
+struct Workload {
+    name: &'static str,
+    /// A command line for redis-benchmark; `None`: it has a test of that name.
+    line: Option<&'static [&'static str]>,
+    before: Before,
+}
+
+/// What redis-benchmark's list holds at first.
+#[derive(Clone, Copy)]
+enum Before {
+    /// Whatever is there.
+    Anything,
+    /// So many elements.
+    Elements(u64),
+    /// As many elements more as there will be requests, for each measurement.
+    AsManyElements,
+}
+
+impl Workload {
+    const fn test(name: &'static str) -> Self {
+        Self { name, line: None, before: Before::Anything }
+    }
+
+    const fn line(name: &'static str, line: &'static [&'static str]) -> Self {
+        Self { name, line: Some(line), before: Before::Anything }
+    }
+
+    const fn on(mut self, before: Before) -> Self {
+        self.before = before;
+        self
+    }
+}
 
 /// What one measurement is meant to take.
 const AIM_SECONDS: f64 = 3.0;
@@ -39,10 +91,10 @@ pub fn measure(bench: &Bench) -> Outcome<Section> {
     );
     for workload in WORKLOADS {
         for &depth in depths {
-            let pairs = pairs(bench, workload, depth)?;
+            let pairs = pairs(bench, &workload, depth)?;
             let ours = super::stats::Spread::of(pairs.iter().map(|(ours, _)| ours.rate / 1000.0));
             section.row(vec![
-                workload.to_owned(),
+                workload.name.to_owned(),
                 depth.to_string(),
                 ratio(&pairs, |sample| sample.rate),
                 ratio(&pairs, |sample| sample.cpu),
@@ -56,11 +108,18 @@ pub fn measure(bench: &Bench) -> Outcome<Section> {
 }
 
 /// Fresh servers for each test, so that no test inherits the log or the memory of the one before.
-fn pairs(bench: &Bench, workload: &str, depth: u32) -> Outcome<Vec<(Sample, Sample)>> {
+fn pairs(bench: &Bench, workload: &Workload, depth: u32) -> Outcome<Vec<(Sample, Sample)>> {
     let haypile = Instance::start(bench, Product::Haypile, &[])?;
     let redis = Instance::start(bench, Product::Redis, &[])?;
     load::fill(haypile.port, KEYS)?;
     load::fill(redis.port, KEYS)?;
+    for instance in [&haypile, &redis] {
+        match workload.before {
+            Before::Anything => {}
+            Before::Elements(count) => push(instance, count)?,
+            Before::AsManyElements => push(instance, CALIBRATION_REQUESTS)?,
+        }
+    }
     let calibrate = |instance: &Instance| Ok(run(instance.port, workload, depth, CALIBRATION_REQUESTS)?.rate);
     let requests = match bench.request.requests {
         Some(requests) => requests,
@@ -77,7 +136,16 @@ fn requests_for(one_rate: f64, other_rate: f64) -> u64 {
     (AIM_SECONDS * (one_rate * other_rate).sqrt()) as u64
 }
 
-fn sample(instance: &Instance, workload: &str, depth: u32, requests: u64) -> Outcome<Sample> {
+/// Makes redis-benchmark's list longer.
+fn push(instance: &Instance, elements: u64) -> Outcome<()> {
+    run(instance.port, &Workload::test("rpush"), FILL_DEPTH, elements).map(drop)
+}
+
+fn sample(instance: &Instance, workload: &Workload, depth: u32, requests: u64) -> Outcome<Sample> {
+    if let Before::AsManyElements = workload.before {
+        push(instance, requests)?;
+        instance.wait_until_quiet()?;
+    }
     let before = instance.cpu()?;
     let line = run(instance.port, workload, depth, requests)?;
     instance.wait_until_quiet()?;
@@ -85,11 +153,15 @@ fn sample(instance: &Instance, workload: &str, depth: u32, requests: u64) -> Out
     Ok(Sample { rate: line.rate, cpu: cpu.as_secs_f64() / requests as f64, p50: line.p50, p99: line.p99 })
 }
 
-fn run(port: u16, workload: &str, depth: u32, requests: u64) -> Outcome<Line> {
+fn run(port: u16, workload: &Workload, depth: u32, requests: u64) -> Outcome<Line> {
     let mut command = Command::new("redis-benchmark");
-    command.args(["--csv", "-c", "50", "-d", "100", "-t", workload]);
+    command.args(["--csv", "-c", "50", "-d", "100"]);
     command.args(["-r", &KEYS.to_string(), "-p", &port.to_string()]);
     command.args(["-P", &depth.to_string(), "-n", &requests.to_string()]);
+    match workload.line {
+        None => command.args(["-t", workload.name]),
+        Some(line) => command.args(line),
+    };
     let printed = output_of(&mut command)?;
     parse(&printed).context(format_args!("reading redis-benchmark's output\n{printed}"))
 }

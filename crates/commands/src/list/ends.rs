@@ -59,10 +59,13 @@ fn pop(context: &mut Context<'_>, args: Args<'_>, end: End, name: &str) -> Resul
     let key = args.at(1);
     match args.len() {
         2 => {
-            if list::len(context.view, key)? == 0 {
-                context.reply.null();
-            } else {
-                reply_popped(context.view, context.reply, key, end, 1)?;
+            let (reply, mut found) = (&mut *context.reply, false);
+            list::pop(context.view, key, end, 1, &mut |element| {
+                found = true;
+                reply.bulk(element);
+            })?;
+            if !found {
+                reply.null();
             }
         }
         3 => {

@@ -36,6 +36,24 @@ fn a_large_value_comes_back_whole() {
 }
 
 #[test]
+fn a_large_element_goes_from_list_to_list() {
+    let element = noise(23, scale(48 << 20, 500 << 20));
+    let server = Server::start(&["--maxmemory", "2gb"]);
+    let mut client = server.connect();
+    assert_eq!(client.call(&[b"RPUSH", b"list", b"first", &element, b"last"]), Value::Integer(3));
+    assert!(client.ask("LINDEX list 1") == bulk(&element), "the element is another one");
+    let server = server.crash_and_restart();
+    let mut client = server.connect();
+    assert_eq!(client.ask("LPOP list"), bulk("first"));
+    assert!(client.ask("LMOVE list other LEFT RIGHT") == bulk(&element), "the element is another one after a crash");
+    assert_eq!(client.ask("LRANGE list 0 -1"), Value::Array(vec![bulk("last")]));
+    let server = server.restart();
+    let mut client = server.connect();
+    assert!(client.ask("RPOP other") == bulk(&element), "the element is another one after a restart");
+    assert_eq!(client.ask("EXISTS other"), Value::Integer(0));
+}
+
+#[test]
 fn a_large_value_is_edited_in_its_middle() {
     let mut value = noise(11, 64 << 20);
     let server = Server::start(&["--maxmemory", "1gb"]);

@@ -8,9 +8,12 @@
 //! the restart both databases are read as a whole, and must be the model after some number of the commands under way.
 //! `HAYPILE_TEST_SEED` repeats the commands of a run; where the kill cuts them depends on the machine as well.
 
+mod lists;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use lists::Lists;
 use resp::Value;
 
 use crate::random::{Random, seed_of_today};
@@ -50,6 +53,7 @@ struct Entry {
 #[derive(Default)]
 struct Model {
     databases: [HashMap<Vec<u8>, Entry>; DATABASES],
+    lists: [Lists; DATABASES],
     selected: usize,
 }
 
@@ -74,6 +78,9 @@ impl Model {
     /// Applies a command, and answers the reply it must get.
     fn apply(&mut self, command: &Command) -> Value {
         let words: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
+        if Lists::concern(&words) {
+            return self.lists[self.selected].apply(&words);
+        }
         match words[..] {
             [b"SET", key, value] => {
                 self.set(key, value);
@@ -115,6 +122,7 @@ impl Model {
             }
             [b"FLUSHDB"] => {
                 self.keys().clear();
+                self.lists[self.selected] = Lists::default();
                 ok()
             }
             [b"SELECT", database] => {
@@ -194,8 +202,10 @@ impl Model {
             assert_eq!(client.ask(&format!("SELECT {database}")), ok());
             let entries: HashMap<_, _> =
                 (0..KEYS).map(key).filter_map(|key| Some((key.clone(), read_entry(client, &key)?))).collect();
-            assert_eq!(client.ask("DBSIZE"), integer(entries.len()), "keys of database {database}");
+            let lists = Lists::read(client);
+            assert_eq!(client.ask("DBSIZE"), integer(entries.len() + lists.len()), "keys of database {database}");
             model.databases[database] = entries;
+            model.lists[database] = lists;
         }
         model
     }
@@ -212,7 +222,8 @@ impl Model {
                 (key.clone(), format!("{text} of database {database} should be {should}, and is {is}{at}"))
             })
         };
-        (0..DATABASES).flat_map(of).collect()
+        let lists = (0..DATABASES).flat_map(|at| self.lists[at].differences(&found.lists[at], at));
+        (0..DATABASES).flat_map(of).chain(lists).collect()
     }
 }
 
@@ -272,6 +283,9 @@ fn key(n: u64) -> Vec<u8> {
 
 /// The next command; the model says which values have grown enough.
 fn next_command(random: &mut Random, model: &mut Model) -> Command {
+    if random.one_in(4) {
+        return model.lists[model.selected].next_command(random);
+    }
     let a = key(random.below(KEYS));
     let b = key(random.below(KEYS));
     let len = model.keys().get(&a).map_or(0, |entry| entry.value.len());
@@ -402,7 +416,7 @@ impl Writer {
         let say: Vec<&str> = differences.iter().map(|(_, say)| say.as_str()).collect();
         let say = say.join("\n");
         let key = format!(" {} ", key.escape_ascii());
-        let about = |line: &&String| line.contains(&key) || !line.contains("key:");
+        let about = |line: &&String| line.contains(&key) || !(line.contains("key:") || line.contains("list:"));
         let mut lines: Vec<&str> = self.history.iter().rev().filter(about).take(SHOWN).map(String::as_str).collect();
         lines.reverse();
         panic!("if {happened} of the last {sent} happened:\n{say}\nits commands:\n{}", lines.join("\n"));
