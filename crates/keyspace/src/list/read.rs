@@ -23,6 +23,9 @@ pub fn get(view: &mut dyn View, key: &[u8], index: u64, sink: &mut dyn FnMut(&[u
                 sink(sequence::nth(tail.bytes, u64::from(tail.count), index)?.1);
             } else if let Some(index) = index.checked_sub(u64::from(head.count)) {
                 let position = middle.from + index as i64;
+                if middle.bytes_of(1) > HEAVY {
+                    view.heavy(middle.bytes_of(1))?;
+                }
                 let mut found = Err(Stop::Fault);
                 walk(view, key, rows, position, &mut |node| {
                     found = node.elements_from(position)?.next().ok_or(Stop::Fault)?.map(&mut *sink);
