@@ -11,6 +11,7 @@ use keyspace::view::Limits;
 use parking_lot::{Condvar, Mutex};
 use replog::{Background, Disk, FsyncPolicy, OsDisk};
 
+use crate::awaited::{Awaited, Expectation};
 use crate::budget::Budget;
 use crate::changes::Changes;
 use crate::fault::{Fault, read_only};
@@ -97,6 +98,7 @@ pub fn system_clock() -> Millis {
 pub struct Instance {
     pub(crate) options: Options,
     pub(crate) budget: Budget,
+    pub(crate) awaited: Arc<Awaited>,
     folder: Folder,
     slots: Box<[Slot]>,
     /// Held while a database is made or replaced, or the role changes.
@@ -183,6 +185,7 @@ impl Instance {
         let folder = Folder::open(&options.dir)?;
         let instance = Arc::new(Self {
             budget: Budget::new(options.hot_bytes),
+            awaited: Arc::default(),
             folder,
             slots: (0..options.databases).map(|_| Slot::default()).collect(),
             changing: Mutex::default(),
@@ -269,6 +272,13 @@ impl Instance {
             self.open_shard(database, clock)?;
         }
         Ok(self.shard(database).expect("the database was just opened"))
+    }
+
+    /// From the next run on, and until the answer is dropped, runs that make `key` present tell so:
+    /// [`crate::Scratch::take_woken`].
+    #[must_use]
+    pub fn expect(&self, database: usize, key: &[u8]) -> Expectation {
+        Expectation::new(&self.awaited, database, key)
     }
 
     /// The memory of hot records.

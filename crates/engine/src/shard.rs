@@ -10,7 +10,6 @@ use parking_lot::{Mutex, MutexGuard};
 use replog::Log;
 
 use crate::apply::Applier;
-use crate::awaited::Awaited;
 use crate::expire::Sweep;
 use crate::fault::{Fault, FaultKind, read_only};
 use crate::hot::{KeyHasher, STRIPES, Stripe, stripe_of};
@@ -54,7 +53,6 @@ pub struct Shard {
     pub(crate) cursors: Mutex<Cursors>,
     pub(crate) progress: Progress,
     pub(crate) sweep: Sweep,
-    pub(crate) awaited: Awaited,
     settling: Mutex<Settling>,
     next_rows: AtomicU64,
     last_time: AtomicU64,
@@ -147,7 +145,6 @@ impl Shard {
             cursors: Mutex::default(),
             progress,
             sweep: Sweep::default(),
-            awaited: Awaited::default(),
             settling: Mutex::new(parts.settling),
             next_rows: AtomicU64::new(parts.next_rows),
             last_time: AtomicU64::new(parts.last_time),

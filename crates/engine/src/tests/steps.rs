@@ -3,7 +3,6 @@
 use keyspace::{Head, Millis};
 
 use super::Rig;
-use crate::awaited::Expectation;
 use crate::run::{LockKey, Place, Ran, Request, Scope};
 use crate::txn::{Trace, Transaction};
 
@@ -106,13 +105,14 @@ fn who_waits_is_told_of_keys_that_appear_and_of_no_others() {
     let mut rig = Rig::new();
     rig.set("before", "1");
     assert!(!rig.scratch.has_woken());
-    let expectation = Expectation::new(&rig.shard(0), b"a");
+    let expectation = rig.instance().expect(0, b"a");
     rig.set("a", "1");
     assert_eq!(rig.scratch.take_woken(), [(0, b"a".to_vec())]);
     rig.delete("a");
     assert!(!rig.scratch.has_woken(), "a key that goes wakes nobody");
     rig.set("b", "1");
-    assert!(!rig.scratch.has_woken(), "it lies in another stripe");
+    rig.run(Scope::Keys(&[LockKey { database: 1, key: b"a" }]), 1, &mut |view| Ok(view.put(b"a", &STRING, b"1")?));
+    assert!(!rig.scratch.has_woken(), "nobody waits for it");
     rig.rename("b", "a");
     assert_eq!(rig.scratch.take_woken(), [(0, b"a".to_vec())]);
     rig.steps(&["a"], |run| {

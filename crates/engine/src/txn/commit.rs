@@ -67,8 +67,8 @@ impl Txn<'_> {
     pub(super) fn adopt_changes(&mut self, at: usize, shard: &Shard, lsn: u64) {
         self.finish_clear(at, shard);
         self.stamp(at, lsn);
-        if shard.awaited.any() {
-            self.note_woken(at, shard);
+        if self.instance.awaited.any() {
+            self.note_woken(at);
         }
         self.hand_over_rows(at, shard, lsn);
     }
@@ -130,17 +130,18 @@ impl Txn<'_> {
 
     /// Notes which of the keys that are now present are awaited.
     #[cold]
-    fn note_woken(&mut self, at: usize, shard: &Shard) {
+    fn note_woken(&mut self, at: usize) {
+        let database = self.parts[at].database;
         let Scratch { touched, arena, woken, .. } = &mut *self.scratch;
         for touched in &touched[self.parts[at].cleared_at..] {
             let held = &self.held[touched.held as usize];
-            if held.part != at || !shard.awaited.at(held.stripe) {
-                continue;
-            }
             let (key_at, key_len) = touched.key;
             let key = &arena[key_at..key_at + key_len];
-            if held.guard.find(touched.hash, key).is_some_and(|entry| !entry.is_tombstone()) {
-                woken.push((self.parts[at].database, key.to_vec()));
+            if held.part == at
+                && self.instance.awaited.has(database, key)
+                && held.guard.find(touched.hash, key).is_some_and(|entry| !entry.is_tombstone())
+            {
+                woken.push((database, key.to_vec()));
             }
         }
     }
