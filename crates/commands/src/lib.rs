@@ -27,6 +27,7 @@ mod sort;
 pub mod spec;
 mod string;
 mod table;
+mod transaction;
 mod wait;
 
 pub use args::Args;

@@ -292,6 +292,12 @@ impl Command {
     }
 }
 
+impl core::fmt::Debug for Command {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.spec.full_name())
+    }
+}
+
 /// Where the documentation lists a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
@@ -305,6 +311,8 @@ pub enum Group {
     List,
     /// The connection.
     Connection,
+    /// Several commands as one.
+    Transactions,
     /// The server.
     Server,
 }
@@ -319,6 +327,7 @@ impl Group {
             Self::Bitmap => "bitmap",
             Self::List => "list",
             Self::Connection => "connection",
+            Self::Transactions => "transactions",
             Self::Server => "server",
         }
     }

@@ -3,7 +3,7 @@
 use crate::args::Args;
 use crate::error::{Error, unknown_command, unknown_subcommand, wrong_arity};
 use crate::spec::{Command, Run};
-use crate::{bitmap, connection, keys, list, server, sort, string};
+use crate::{bitmap, connection, keys, list, server, sort, string, transaction};
 
 /// The table, family by family.
 const FAMILIES: &[&[Command]] = &[
@@ -13,6 +13,7 @@ const FAMILIES: &[&[Command]] = &[
     list::COMMANDS,
     sort::COMMANDS,
     connection::COMMANDS,
+    transaction::COMMANDS,
     server::COMMANDS,
 ];
 

@@ -80,6 +80,14 @@ pub struct ClientInfo {
     pub output_bytes: AtomicUsize,
     /// Since when (ms of the clock) its output has been over the soft limit; 0: it is not.
     pub over_soft_limit: AtomicU64,
+    /// Commands queued since MULTI, or [`ClientInfo::NO_QUEUE`].
+    pub queued: AtomicUsize,
+    /// Bytes they take.
+    pub queued_bytes: AtomicUsize,
+    /// Keys it watches.
+    pub watched: AtomicUsize,
+    /// Whether it waits in a blocking command or for the end of a pause.
+    pub is_blocked: AtomicBool,
     /// Names.
     pub words: Mutex<Words>,
     end: AtomicU8,
@@ -97,6 +105,9 @@ pub enum Kill {
 }
 
 impl ClientInfo {
+    /// There is no transaction.
+    pub const NO_QUEUE: usize = usize::MAX;
+
     pub(crate) fn new(id: u64, ends: Ends, now: Millis) -> Self {
         Self {
             id,
@@ -114,6 +125,10 @@ impl ClientInfo {
             argument_bytes: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
             over_soft_limit: AtomicU64::new(0),
+            queued: AtomicUsize::new(Self::NO_QUEUE),
+            queued_bytes: AtomicUsize::new(0),
+            watched: AtomicUsize::new(0),
+            is_blocked: AtomicBool::new(false),
             words: Mutex::default(),
             end: AtomicU8::new(0),
             waker: OnceLock::new(),

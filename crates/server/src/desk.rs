@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use commands::{Args, KeyRef, spec::Run};
 use crossbeam_channel::{Receiver, Sender};
-use engine::{Place, Ran, Scratch};
+use engine::{Fault, Place, Ran, Scratch};
 use resp::{Limits, Parsed, Parser, Protocol, Reply, Request};
 use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -24,6 +24,7 @@ use crate::meter;
 use crate::rules::Rules;
 use crate::session_commands::{DeskContext, DeskWork};
 use crate::shared::{Shared, clock};
+use crate::transaction::{self, Assembly, Exec, Executed, Watched};
 
 /// Jobs that may wait for a thread, for each thread.
 const QUEUE_PER_THREAD: usize = 32;
@@ -37,6 +38,10 @@ pub(crate) enum Task {
     Command { input: Vec<u8>, at: usize, database: usize, breadth: Breadth },
     /// Work of a session command.
     Work(DeskWork),
+    /// Keys of a database that are to be watched.
+    Watch { database: usize, keys: Vec<Vec<u8>> },
+    /// A transaction.
+    Exec(Box<Exec>),
 }
 
 /// A job, with whom to tell.
@@ -55,6 +60,20 @@ pub(crate) struct Answer {
     pub reply: Vec<u8>,
     /// What it shows.
     pub marks: Marks,
+    /// What the session does with it.
+    pub next: Next,
+}
+
+/// What a session does with an answer, beyond sending its reply.
+#[derive(Debug, Default)]
+pub(crate) enum Next {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// It watches these keys.
+    Watch(Vec<Watched>),
+    /// It adds to the reply what this puts together.
+    Assemble(Box<Assembly>),
 }
 
 /// The way to the desk. When the last one is dropped the threads end, after the jobs that are queued.
@@ -123,6 +142,8 @@ impl Clerk {
                     self.command(&input[at..], database, breadth, protocol, &info)
                 }
                 Task::Work(work) => self.work(work, protocol),
+                Task::Watch { database, keys } => self.watch(database, &keys, protocol),
+                Task::Exec(exec) => self.exec(*exec),
             };
             if let Err(orphan) = answer.send(done) {
                 // Nobody will have its log written.
@@ -138,7 +159,51 @@ impl Clerk {
         let reply = work(&mut context);
         let mut marks = Marks::default();
         marks.raise(&gate);
-        Answer { reply, marks }
+        Answer { reply, marks, next: Next::Nothing }
+    }
+
+    fn watch(&mut self, database: usize, keys: &[Vec<u8>], protocol: Protocol) -> Answer {
+        let mut reply = Reply::new(protocol);
+        let watched =
+            transaction::watch(&self.shared.instance, Place::Desk, (database, keys), clock(), &mut self.scratch);
+        let next = match watched {
+            Ok(watched) => {
+                reply.ok();
+                Next::Watch(watched.unwrap_or_default())
+            }
+            Err(fault) => {
+                self.fail(&fault, &mut reply);
+                Next::Nothing
+            }
+        };
+        Answer { reply: reply.into_buffer(), marks: Marks::default(), next }
+    }
+
+    fn exec(&mut self, exec: Exec) -> Answer {
+        let rules = Rules::new(self.shared.config.load_full());
+        let mut gate = engine::Gate::new();
+        let at = (&*self.shared.instance, Place::Desk);
+        let executed = exec.run(at, (&rules.settings, clock()), &mut self.scratch, &mut gate);
+        let mut reply = Reply::new(exec.protocol);
+        let mut answer = Answer::default();
+        answer.marks.raise(&gate);
+        match executed {
+            Ok(Some(Executed::Done(pieces))) => {
+                let assembly = exec.into_assembly(pieces);
+                reply.array(assembly.len());
+                answer.next = Next::Assemble(assembly);
+            }
+            Ok(Some(Executed::Changed)) => reply.null_array(),
+            Ok(None) => unreachable!("the desk waits, and everything is declared in the end"),
+            Err(fault) => self.fail(&fault, &mut reply),
+        }
+        answer.reply = reply.into_buffer();
+        answer
+    }
+
+    fn fail(&self, fault: &Fault, reply: &mut Reply) {
+        self.shared.faults.note(fault);
+        reply.error(&code::fault_text(fault));
     }
 
     fn command(
@@ -178,10 +243,7 @@ impl Clerk {
         match ran {
             Ok(Ran::Done(gate)) => marks.raise(&gate),
             Ok(Ran::Later | Ran::Undeclared) => unreachable!("the desk waits, and a locked database declares all"),
-            Err(fault) => {
-                self.shared.faults.note(&fault);
-                reply.error(&code::fault_text(&fault));
-            }
+            Err(fault) => self.fail(&fault, &mut reply),
         }
         let nanos = meter::nanos(began, Instant::now());
         let stats = self.shared.stats.thread(self.index);
@@ -193,6 +255,6 @@ impl Clerk {
         if nanos >= rules.slow_nanos {
             meter::note_slow(&self.shared, &rules, info, command, args, nanos);
         }
-        Answer { reply: reply.into_buffer(), marks }
+        Answer { reply: reply.into_buffer(), marks, next: Next::Nothing }
     }
 }

@@ -34,6 +34,7 @@ pub mod slowlog;
 mod socket;
 pub mod state;
 pub mod stats;
+pub mod transaction;
 mod turn;
 mod worker;
 

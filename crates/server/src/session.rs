@@ -14,6 +14,7 @@
 //! with what was announced.
 
 pub(crate) mod batch;
+mod exec;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -26,13 +27,13 @@ use std::time::Duration;
 use resp::{Parser, Request};
 
 use crate::client::{ClientInfo, Kill, Place};
-use crate::desk::{Answer, Task};
+use crate::desk::{Answer, Next, Task};
 use crate::outbox::Outbox;
 use crate::rules::Rules;
 use crate::session::batch::{Batch, Halt, Need, Why, end_reply};
 use crate::shared::clock;
 use crate::socket::{Reader, Writer};
-use crate::state::SessionState;
+use crate::state::{Replies, SessionState};
 use crate::worker::Worker;
 
 /// How long a client may take to read its last replies.
@@ -373,6 +374,15 @@ impl Session {
                 self.input = bytes.rest(at + len);
                 Wait::Desk(Task::Work(work))
             }
+            Need::Watch(keys) => {
+                self.input = bytes.rest(at + len);
+                Wait::Desk(Task::Watch { database: self.state.database, keys })
+            }
+            Need::Exec(exec) => {
+                self.worker.stats().to_desk.add(1);
+                self.input = bytes.rest(at + len);
+                Wait::Desk(Task::Exec(exec))
+            }
             Need::Sleep(time) => {
                 self.input = bytes.rest(at + len);
                 Wait::Sleep(time)
@@ -443,17 +453,29 @@ impl Session {
         })
         .await;
         if let Some(answer) = answer {
-            self.take_answer(&answer);
+            self.take_answer(answer);
         }
     }
 
-    fn take_answer(&mut self, answer: &Answer) {
+    fn take_answer(&mut self, answer: Answer) {
+        let is_muted = self.state.assembly.as_ref().is_some_and(|assembly| assembly.is_muted);
+        match answer.next {
+            Next::Nothing => {}
+            Next::Watch(watched) => self.state.watch(watched),
+            Next::Assemble(mut assembly) => {
+                assembly.is_muted = self.state.replies != Replies::On;
+                self.state.assembly = Some(assembly);
+            }
+        }
         {
             let mut output = self.outbox.output();
             output.prepare(self.state.protocol, &mut self.worker.spares.borrow_mut());
             let mark = output.next.len();
             output.next.raw(&answer.reply);
             output.next_marks.raise(answer.marks.as_gate());
+            if is_muted {
+                output.next.truncate(mark);
+            }
             end_reply(&mut self.state, &mut output.next, mark);
         }
         self.worker.turn.touch(&answer.marks);

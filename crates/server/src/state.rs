@@ -7,6 +7,7 @@ use resp::{Protocol, Trust};
 
 use crate::client::ClientInfo;
 use crate::config::Config;
+use crate::transaction::{Assembly, Queue, Watched};
 
 /// Which replies are sent (`CLIENT REPLY`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,11 +35,26 @@ pub struct SessionState {
     pub trust: Trust,
     /// Which replies are sent.
     pub replies: Replies,
+    /// Commands queued since MULTI.
+    pub queue: Option<Box<Queue>>,
+    /// What WATCH has noted.
+    pub watched: Vec<Watched>,
+    /// A reply of EXEC that is not complete: its rest comes before anything else.
+    pub assembly: Option<Box<Assembly>>,
 }
 
 impl SessionState {
     pub(crate) fn new(info: Arc<ClientInfo>, config: &Config) -> Self {
-        Self { info, database: 0, protocol: Protocol::Resp2, trust: first_trust(config), replies: Replies::On }
+        Self {
+            info,
+            database: 0,
+            protocol: Protocol::Resp2,
+            trust: first_trust(config),
+            replies: Replies::On,
+            queue: None,
+            watched: Vec::new(),
+            assembly: None,
+        }
     }
 
     /// Selects a database, which must be below the number of databases.
@@ -57,8 +73,31 @@ impl SessionState {
         self.info.protocol.store(number, Ordering::Relaxed);
     }
 
+    /// Has EXEC look at more keys.
+    pub(crate) fn watch(&mut self, watched: Vec<Watched>) {
+        self.watched.extend(watched);
+        self.note_transaction();
+    }
+
+    /// Forgets what is queued and what is watched.
+    pub fn end_transaction(&mut self) {
+        self.queue = None;
+        self.watched = Vec::new();
+        self.note_transaction();
+    }
+
+    /// Has the others see how the transaction stands.
+    pub fn note_transaction(&self) {
+        let none = (ClientInfo::NO_QUEUE, 0);
+        let (count, bytes) = self.queue.as_ref().map_or(none, |queue| (queue.len(), queue.memory()));
+        self.info.queued.store(count, Ordering::Relaxed);
+        self.info.queued_bytes.store(bytes, Ordering::Relaxed);
+        self.info.watched.store(self.watched.len(), Ordering::Relaxed);
+    }
+
     /// Puts everything back as it was when the client connected (`RESET`).
     pub fn reset(&mut self, config: &Config) {
+        self.end_transaction();
         self.select(0);
         self.set_protocol(Protocol::Resp2);
         self.trust = first_trust(config);

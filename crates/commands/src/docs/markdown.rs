@@ -9,19 +9,20 @@ use crate::table;
 /// The content of `docs/commands.md`.
 #[must_use]
 pub fn commands_markdown() -> String {
-    const GROUPS: [(Group, &str); 6] = [
+    const GROUPS: &[(Group, &str)] = &[
         (Group::Generic, "Keys"),
         (Group::String, "Strings"),
         (Group::Bitmap, "Bitmaps"),
         (Group::List, "Lists"),
         (Group::Connection, "Connection"),
+        (Group::Transactions, "Transactions"),
         (Group::Server, "Server"),
     ];
     let mut page = String::from(
         "# Commands\n\nGenerated from the command table (`crates/commands`). *Since* is the version of Redis that had \
          the command first.\n",
     );
-    for (group, title) in GROUPS {
+    for &(group, title) in GROUPS {
         let mut commands: Vec<_> = table::all().filter(|command| command.spec.group == group).collect();
         commands.sort_by_key(|command| command.spec.name);
         write_group(&mut page, title, &commands);

@@ -8,6 +8,7 @@ mod generator;
 mod lists;
 mod redis;
 mod script;
+pub mod sessions;
 
 use generator::Generator;
 use redis::Redis;

@@ -15,6 +15,7 @@ mod full_disk;
 mod large;
 mod limits;
 mod mixed_crash;
+mod multi;
 mod random;
 mod server;
 mod snapshot;

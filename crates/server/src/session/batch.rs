@@ -10,7 +10,7 @@ use keyspace::Millis;
 use resp::{Limits, Parsed, Parser, ProtocolError, Reply, Request, Trust};
 use smallvec::SmallVec;
 
-use crate::catalog::{CommandNumber, Numbers};
+use crate::catalog::{self, CommandNumber, Numbers};
 use crate::code::{self, Breadth, Code};
 use crate::gate::Marks;
 use crate::meter::{self, Meter};
@@ -19,6 +19,7 @@ use crate::session_commands::{self, DeskWork, Outcome};
 use crate::shared::Shared;
 use crate::state::{Replies, SessionState};
 use crate::stats::ThreadStats;
+use crate::transaction::Exec;
 
 /// How much one batch may do before others get their turn.
 const MAX_COMMANDS: usize = 1024;
@@ -52,7 +53,7 @@ pub(crate) enum Why {
     Protocol,
 }
 
-/// What a command needs. It has not run, but for the last three.
+/// What a command needs. It is read again when it needs room or the log; the others are taken out of the input.
 pub(crate) enum Need {
     /// The desk.
     Desk(Breadth),
@@ -66,10 +67,14 @@ pub(crate) enum Need {
     Sleep(Duration),
     /// The end of the server.
     End,
+    /// The desk, to look at these keys of the selected database, which are to be watched.
+    Watch(Vec<Vec<u8>>),
+    /// The desk, for a transaction.
+    Exec(Box<Exec>),
 }
 
 /// How a command ended.
-enum Verdict {
+pub(super) enum Verdict {
     Next,
     Close,
     Needs(Need),
@@ -96,6 +101,13 @@ impl Batch<'_> {
         let mut last = None;
         let mut trust = self.state.trust;
         let mut limits = self.rules.limits(trust);
+        if let Some(assembly) = self.state.assembly.take() {
+            match self.assemble(assembly) {
+                Verdict::Next => {}
+                Verdict::Close => return Halt { at, why: Why::Close },
+                Verdict::Needs(need) => return Halt { at, why: Why::Needs { len: 0, need } },
+            }
+        }
         let mut left = MAX_COMMANDS;
         let why = loop {
             if left == 0 || at > MAX_BYTES {
@@ -147,7 +159,7 @@ impl Batch<'_> {
         match (&verdict, self.state.replies) {
             (_, Replies::On) => {}
             // The reply is yet to come, and so is its end.
-            (Verdict::Needs(Need::Desk(_) | Need::Room | Need::Log | Need::Work(_)), _) => {}
+            (Verdict::Needs(need), _) if need.answers_later() => {}
             (_, _) => end_reply(self.state, self.reply, mark),
         }
         verdict
@@ -165,6 +177,11 @@ impl Batch<'_> {
         *last = Some(number);
         if self.state.trust == Trust::Unauthenticated && !command.spec.flags.has(Flags::NO_AUTH) {
             return self.reject(number, "NOAUTH Authentication required.");
+        }
+        if self.state.queue.is_some()
+            && let Some(verdict) = self.enqueue(command, number, args)
+        {
+            return verdict;
         }
         let verdict = match command.run {
             Run::View(run) => self.view(command, number, run, args),
@@ -232,15 +249,28 @@ impl Batch<'_> {
             Outcome::Desk(work) => Verdict::Needs(Need::Work(work)),
             Outcome::Sleep(time) => Verdict::Needs(Need::Sleep(time)),
             Outcome::Shutdown => Verdict::Needs(Need::End),
+            Outcome::Exec => self.exec(),
+            Outcome::Watch(keys) => self.watch(keys),
         }
     }
 
     #[cold]
-    fn reject(&mut self, number: CommandNumber, text: &str) -> Verdict {
+    pub(super) fn reject(&mut self, number: CommandNumber, text: &str) -> Verdict {
         self.stats.command(number).rejected.add(1);
-        self.shared.stats.count_error(text.as_bytes());
-        self.reply.error(text);
+        let name = catalog::name(number);
+        self.refuse(name, text.as_bytes());
         Verdict::Next
+    }
+
+    /// Answers with an error a command that does not run.
+    fn refuse(&mut self, name: &str, text: &[u8]) {
+        let error = self.refuse_in_queue(name, text);
+        let text = match &error {
+            Some(Error::Reply(text)) => text,
+            Some(Error::Stop(_) | Error::Wait(_)) | None => text,
+        };
+        self.shared.stats.count_error(text);
+        self.reply.error_bytes(text);
     }
 
     #[cold]
@@ -249,8 +279,7 @@ impl Batch<'_> {
         if let Some(command) = commands::lookup(args.at(0)) {
             self.stats.command(self.tools.numbers.of(command)).rejected.add(1);
         }
-        self.shared.stats.count_error(text);
-        self.reply.error_bytes(text);
+        self.refuse(&String::from_utf8_lossy(args.at(0)).to_ascii_lowercase(), text);
         Verdict::Next
     }
 
@@ -261,6 +290,16 @@ impl Batch<'_> {
         tracing::debug!(peer = self.state.info.ends.peer, ?limits, "closing a client: {error}");
         self.reply.error_bytes(&error.reply());
         Why::Protocol
+    }
+}
+
+impl Need {
+    /// Whether the reply, or the rest of it, is yet to come.
+    fn answers_later(&self) -> bool {
+        match self {
+            Self::Desk(_) | Self::Room | Self::Log | Self::Work(_) | Self::Watch(_) | Self::Exec(_) => true,
+            Self::Sleep(_) | Self::End => false,
+        }
     }
 }
 

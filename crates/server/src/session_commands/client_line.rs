@@ -58,6 +58,7 @@ pub(super) fn line(info: &ClientInfo, watcher: Watcher) -> Vec<u8> {
     let (input, input_memory, argument) =
         (number(&info.input_bytes), number(&info.input_memory), number(&info.argument_bytes));
     let output = number(&info.output_bytes);
+    let queued_bytes = number(&info.queued_bytes);
     let idle = now.saturating_sub(info.last_active.load(Ordering::Relaxed)) / 1000;
     let words = info.words.lock();
     let mut line = Vec::with_capacity(384);
@@ -79,20 +80,22 @@ pub(super) fn line(info: &ClientInfo, watcher: Watcher) -> Vec<u8> {
     put("idle", idle.to_string().as_bytes());
     put("flags", flags(info).as_bytes());
     put("db", info.database.load(Ordering::Relaxed).to_string().as_bytes());
-    for (field, value) in [("sub", 0), ("psub", 0), ("ssub", 0), ("multi", -1)] {
-        put(field, value.to_string().as_bytes());
+    for field in ["sub", "psub", "ssub"] {
+        put(field, b"0");
     }
+    put("multi", queued(info).as_bytes());
+    put("watch", info.watched.load(Ordering::Relaxed).to_string().as_bytes());
     for (field, value) in [
         ("qbuf", input),
         ("qbuf-free", input_memory.saturating_sub(input)),
         ("argv-mem", argument),
-        ("multi-mem", 0),
+        ("multi-mem", queued_bytes),
         ("rbs", 0),
         ("rbp", 0),
         ("obl", output),
         ("oll", 0),
         ("omem", 0),
-        ("tot-mem", input_memory + argument + output),
+        ("tot-mem", input_memory + argument + queued_bytes + output),
     ] {
         put(field, value.to_string().as_bytes());
     }
@@ -114,8 +117,18 @@ fn command(info: &ClientInfo, watcher: Watcher) -> String {
     info.command().map_or_else(|| "NULL".to_owned(), |number| catalog::name(number).to_owned())
 }
 
+/// How many commands are queued, -1 outside of a transaction.
+fn queued(info: &ClientInfo) -> String {
+    match info.queued.load(Ordering::Relaxed) {
+        ClientInfo::NO_QUEUE => "-1".to_owned(),
+        count => count.to_string(),
+    }
+}
+
 fn flags(info: &ClientInfo) -> String {
     let of = [
+        ('x', info.queued.load(Ordering::Relaxed) != ClientInfo::NO_QUEUE),
+        ('b', info.is_blocked.load(Ordering::Relaxed)),
         ('c', info.killed() == Some(Kill::AfterReplies)),
         ('A', info.killed() == Some(Kill::Now)),
         ('U', info.ends.transport == Transport::Unix),
@@ -140,7 +153,7 @@ mod tests {
         let list = session.text(&["CLIENT", "LIST"]);
         let line = list.lines().find(|line| line.starts_with("id=")).unwrap();
         let fields: Vec<&str> = line.split(' ').map(|field| field.split('=').next().unwrap()).collect();
-        let redis = "id addr laddr fd name age idle flags db sub psub ssub multi qbuf qbuf-free argv-mem multi-mem rbs \
+        let redis = "id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf qbuf-free argv-mem multi-mem rbs \
                      rbp obl oll omem tot-mem events cmd user redir resp lib-name lib-ver";
         assert_eq!(fields.join(" "), redis);
         for field in ["addr=127.0.0.1:5", "laddr=127.0.0.1:6379", "fd=7", "name=me", "flags=N", "db=2", "multi=-1"] {

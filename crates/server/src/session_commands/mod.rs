@@ -28,6 +28,7 @@ mod server;
 mod slow_commands;
 #[cfg(test)]
 mod testing;
+mod transaction;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,7 @@ use crate::shared::Shared;
 use crate::state::SessionState;
 
 pub(crate) use secrets::hide;
+pub(crate) use transaction::discarded;
 
 /// The version of Redis whose behaviour clients may expect.
 pub const REDIS_VERSION: &str = "7.2.4";
@@ -56,6 +58,10 @@ pub enum Outcome {
     Sleep(Duration),
     /// The server ends; no reply.
     Shutdown,
+    /// What is queued is to be run; no reply yet.
+    Exec,
+    /// These keys of the selected database are to be watched; no reply yet.
+    Watch(Vec<Vec<u8>>),
 }
 
 /// Work for the desk; returns the bytes of the reply, in the protocol of the context.
@@ -130,6 +136,7 @@ fn run_plain(name: &str, call: &mut Call<'_>) -> Answer {
         "time" | "role" | "shutdown" => server::run(name, call),
         "lastsave" | "save" | "bgsave" | "bgrewriteaof" => saving::run(name, call),
         "debug" => debug::run(call),
+        "multi" | "exec" | "discard" | "watch" | "unwatch" => transaction::run(name, call),
         "lolwut" => lolwut::run(call),
         _ => not_built(),
     }
