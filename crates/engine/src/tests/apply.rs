@@ -383,7 +383,7 @@ fn who_waits_for_a_key_is_told_of_it() {
     let forge = Forge::new();
     forge.frame(|ops| ops.put(b"k", &body(b"abc")));
     let shard = rig.shard(0);
-    let waiting = crate::Expectation::new(&shard, b"k");
+    let waiting = rig.instance().expect(0, b"k");
     let applied = shard.apply(rig.instance(), &forge.raw(Lsn(0)), Lsn(0), shard.generation()).unwrap();
     assert_eq!(applied.woken, [(0, b"k".to_vec())]);
     drop(waiting);
