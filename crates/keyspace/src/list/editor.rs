@@ -570,9 +570,9 @@ fn node_share(bytes: &[u8], from: End) -> Result<(u32, usize), Stop> {
 
 /// Makes the bytes `old` of a payload, which begin at `at`, `new`; logs only what is different.
 pub fn save_difference(view: &mut dyn View, key: &[u8], at: usize, old: &[u8], new: &[u8]) -> Result<(), ListError> {
-    let same = old.iter().zip(new).take_while(|(old, new)| old == new).count();
+    let same = same_front(old, new);
     let (old_rest, new_rest) = (&old[same..], &new[same..]);
-    let same_end = old_rest.iter().rev().zip(new_rest.iter().rev()).take_while(|(old, new)| old == new).count();
+    let same_end = same_back(old_rest, new_rest);
     let (remove, insert) = (old_rest.len() - same_end, &new_rest[..new_rest.len() - same_end]);
     if remove == 0 && insert.is_empty() {
         // Nothing but rows.
@@ -581,4 +581,44 @@ pub fn save_difference(view: &mut dyn View, key: &[u8], at: usize, old: &[u8], n
         view.splice(key, at + same, remove, insert)?;
     }
     Ok(())
+}
+
+/// Blocks are compared at once, then what is left byte by byte.
+const BLOCK: usize = 64;
+
+/// With how many bytes both begin.
+fn same_front(one: &[u8], other: &[u8]) -> usize {
+    let blocks = one.chunks_exact(BLOCK).zip(other.chunks_exact(BLOCK)).take_while(|(one, other)| one == other);
+    let at = blocks.count() * BLOCK;
+    at + one[at..].iter().zip(&other[at..]).take_while(|(one, other)| one == other).count()
+}
+
+/// With how many bytes both end.
+fn same_back(one: &[u8], other: &[u8]) -> usize {
+    let blocks = one.rchunks_exact(BLOCK).zip(other.rchunks_exact(BLOCK)).take_while(|(one, other)| one == other);
+    let at = blocks.count() * BLOCK;
+    let (one, other) = (&one[..one.len() - at], &other[..other.len() - at]);
+    at + one.iter().rev().zip(other.iter().rev()).take_while(|(one, other)| one == other).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_the_same_is_found_to_the_byte(
+            front in prop::collection::vec(0u8..2, 0..300),
+            one in prop::collection::vec(0u8..2, 0..70),
+            other in prop::collection::vec(0u8..2, 0..70),
+            back in prop::collection::vec(0u8..2, 0..300),
+        ) {
+            let (one, other) = ([&front[..], &one, &back].concat(), [&front[..], &other, &back].concat());
+            let same = one.iter().zip(&other).take_while(|(one, other)| one == other).count();
+            prop_assert_eq!(same_front(&one, &other), same);
+            let same = one.iter().rev().zip(other.iter().rev()).take_while(|(one, other)| one == other).count();
+            prop_assert_eq!(same_back(&one, &other), same);
+        }
+    }
 }
