@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use keyspace::Stop;
 use keyspace::list::ListError;
+use keyspace::map::MapError;
 use keyspace::string::StringError;
 
 use crate::args::Args;
@@ -63,6 +64,15 @@ impl From<StringError> for Error {
     }
 }
 
+impl From<MapError> for Error {
+    fn from(error: MapError) -> Self {
+        match error {
+            MapError::WrongType => text::WRONG_TYPE.into(),
+            MapError::Stop(stop) => Self::Stop(stop),
+        }
+    }
+}
+
 /// Redis's texts that several commands share.
 pub mod text {
     /// The key holds a value of another type.
@@ -73,6 +83,9 @@ pub mod text {
     pub const NOT_INTEGER: &str = "ERR value is not an integer or out of range";
     /// An integer, but wider than 32 bits.
     pub const NOT_SMALL_INTEGER: &str = "ERR value is out of range, value must between -2147483648 and 2147483647";
+    /// An integer of 64 bits, but the lowest one, which has no opposite.
+    pub const NOT_LONG: &str =
+        "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807";
     /// Not a floating point number.
     pub const NOT_FLOAT: &str = "ERR value is not a valid float";
     /// A key that must be there is not.

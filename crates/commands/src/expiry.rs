@@ -34,7 +34,7 @@ impl Format {
     pub(crate) const PXAT: Self = Self { unit: Unit::Millis, base: Base::Epoch };
 
     /// The format that an option stands for.
-    fn named(option: &[u8]) -> Option<Self> {
+    pub(crate) fn named(option: &[u8]) -> Option<Self> {
         const NAMES: [(&str, Format); 4] =
             [("EX", Format::EX), ("PX", Format::PX), ("EXAT", Format::EXAT), ("PXAT", Format::PXAT)];
         NAMES.iter().find(|(name, _)| option.eq_ignore_ascii_case(name.as_bytes())).map(|(_, format)| *format)

@@ -10,3 +10,4 @@ mod table;
 mod walk;
 
 pub(crate) use table::COMMANDS;
+pub(crate) use walk::parse_cursor;

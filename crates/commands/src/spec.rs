@@ -309,6 +309,10 @@ pub enum Group {
     Bitmap,
     /// Lists.
     List,
+    /// Hashes.
+    Hash,
+    /// Sets.
+    Set,
     /// The connection.
     Connection,
     /// Several commands as one.
@@ -326,6 +330,8 @@ impl Group {
             Self::String => "string",
             Self::Bitmap => "bitmap",
             Self::List => "list",
+            Self::Hash => "hash",
+            Self::Set => "set",
             Self::Connection => "connection",
             Self::Transactions => "transactions",
             Self::Server => "server",

@@ -3,7 +3,7 @@
 use crate::args::Args;
 use crate::error::{Error, unknown_command, unknown_subcommand, wrong_arity};
 use crate::spec::{Command, Run};
-use crate::{bitmap, connection, keys, list, server, sort, string, transaction};
+use crate::{bitmap, connection, hash, keys, list, server, set, sort, string, transaction};
 
 /// The table, family by family.
 const FAMILIES: &[&[Command]] = &[
@@ -11,6 +11,9 @@ const FAMILIES: &[&[Command]] = &[
     string::COMMANDS,
     bitmap::COMMANDS,
     list::COMMANDS,
+    hash::COMMANDS,
+    hash::FIELD_COMMANDS,
+    set::COMMANDS,
     sort::COMMANDS,
     connection::COMMANDS,
     transaction::COMMANDS,

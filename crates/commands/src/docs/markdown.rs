@@ -14,6 +14,8 @@ pub fn commands_markdown() -> String {
         (Group::String, "Strings"),
         (Group::Bitmap, "Bitmaps"),
         (Group::List, "Lists"),
+        (Group::Hash, "Hashes"),
+        (Group::Set, "Sets"),
         (Group::Connection, "Connection"),
         (Group::Transactions, "Transactions"),
         (Group::Server, "Server"),

@@ -1,5 +1,6 @@
 //! OBJECT: how values are kept, in Redis's words for it.
 
+use keyspace::map::{self, Form};
 use keyspace::{Encoding, Kind, Record};
 use resp::parse_i64;
 
@@ -72,9 +73,14 @@ fn encoding_of(record: &Record<'_>) -> &'static str {
         (Kind::String, Encoding::Packed) if record.payload.len() <= EMBEDDED_MAX => "embstr",
         (Kind::String, Encoding::Packed | Encoding::Exploded) => "raw",
         (Kind::Stream, Encoding::Packed | Encoding::Exploded) => "stream",
-        (Kind::List | Kind::Set | Kind::Zset | Kind::Hash, Encoding::Packed) => "listpack",
+        (Kind::Set | Kind::Hash, Encoding::Packed | Encoding::Exploded) => match map::form(record) {
+            Form::Integers => "intset",
+            Form::Packed => "listpack",
+            Form::PackedExpiring => "listpackex",
+            Form::Exploded => "hashtable",
+        },
+        (Kind::List | Kind::Zset, Encoding::Packed) => "listpack",
         (Kind::List, Encoding::Exploded) => "quicklist",
-        (Kind::Set | Kind::Hash, Encoding::Exploded) => "hashtable",
         (Kind::Zset, Encoding::Exploded) => "skiplist",
     }
 }

@@ -87,7 +87,7 @@ pub(super) fn scan(context: &mut Context<'_>, args: Args<'_>) -> Result<(), Erro
 }
 
 /// Reads a cursor as C's `strtoul` does: nothing is 0, and a minus counts down from the top.
-fn parse_cursor(text: &[u8]) -> Option<u64> {
+pub(crate) fn parse_cursor(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return Some(0);
     }

@@ -11,7 +11,7 @@ const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong k
 fn view() -> MemoryView {
     let mut view = MemoryView::new(2, Millis(1000), 1);
     let packed = Head { kind: Kind::Hash, encoding: Encoding::Packed, expire_at: None };
-    view.put(b"packed", &packed, b"whatever").unwrap();
+    view.put(b"packed", &packed, b"\0\x01f\x01v").unwrap();
     let rows = view.new_rows();
     let exploded = Head { kind: Kind::Set, encoding: Encoding::Exploded, expire_at: Some(Millis(5000)) };
     view.put(b"exploded", &exploded, &[rows.0.to_le_bytes().as_slice(), b"more"].concat()).unwrap();

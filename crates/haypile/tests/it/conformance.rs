@@ -1,11 +1,12 @@
 //! Redis itself beside Haypile: both get the same commands, and must answer with the same bytes.
 //!
 //! Once the golden scripts of `crates/commands`, in RESP2 and RESP3; once random commands from a fixed seed, or from
-//! `HAYPILE_TEST_SEED`. What is meant to differ is not sent: see `generator.rs`, and
+//! `HAYPILE_TEST_SEED`. What is meant to differ is not sent: see `generator.rs`, `maps.rs`, and
 //! the README of the scripts.
 
 mod generator;
 mod lists;
+mod maps;
 mod redis;
 mod script;
 pub mod sessions;
