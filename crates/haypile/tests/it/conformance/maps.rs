@@ -301,7 +301,7 @@ impl Generator {
             4 => words(&["SET", key, "a string"]),
             5 => words(&["GET", key]),
             6 => words(&["EXISTS", key]),
-            7 => words(&["APPEND", key, "x"]),
+            7 => words(&["STRLEN", key]),
             8 => with(&["SADD", key], &[self.element()]),
             _ => with(&["HSET", key], &[self.element(), self.value()]),
         })
