@@ -24,6 +24,7 @@ mod key_refs;
 mod keys;
 mod list;
 mod member_scan;
+mod replication;
 mod server;
 mod set;
 mod sort;

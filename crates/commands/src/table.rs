@@ -3,7 +3,7 @@
 use crate::args::Args;
 use crate::error::{Error, unknown_command, unknown_subcommand, wrong_arity};
 use crate::spec::{Command, Run};
-use crate::{bitmap, connection, hash, keys, list, server, set, sort, string, transaction};
+use crate::{bitmap, connection, hash, keys, list, replication, server, set, sort, string, transaction};
 
 /// The table, family by family.
 const FAMILIES: &[&[Command]] = &[
@@ -17,6 +17,7 @@ const FAMILIES: &[&[Command]] = &[
     sort::COMMANDS,
     connection::COMMANDS,
     transaction::COMMANDS,
+    replication::COMMANDS,
     server::COMMANDS,
 ];
 

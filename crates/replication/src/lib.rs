@@ -16,6 +16,7 @@ pub mod alarms;
 pub mod dial;
 pub mod events;
 pub mod ledger;
+pub mod primary;
 pub mod replica;
 pub mod report;
 pub mod wire;

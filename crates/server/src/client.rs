@@ -68,6 +68,8 @@ pub struct ClientInfo {
     pub no_evict: AtomicBool,
     /// Whether it asked for `CLIENT NO-TOUCH`.
     pub no_touch: AtomicBool,
+    /// Whether its connection has become a link of a replica.
+    pub is_link: AtomicBool,
     /// Whether its session waits for the desk, for room or for a lock.
     pub is_waiting: AtomicBool,
     /// Bytes received and not yet executed.
@@ -92,6 +94,7 @@ pub struct ClientInfo {
     pub words: Mutex<Words>,
     end: AtomicU8,
     waker: OnceLock<Waker>,
+    link_waker: OnceLock<Waker>,
 }
 
 /// Why a client is closed from outside.
@@ -119,6 +122,7 @@ impl ClientInfo {
             protocol: AtomicU8::new(2),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
+            is_link: AtomicBool::new(false),
             is_waiting: AtomicBool::new(false),
             input_bytes: AtomicUsize::new(0),
             input_memory: AtomicUsize::new(0),
@@ -132,6 +136,7 @@ impl ClientInfo {
             words: Mutex::default(),
             end: AtomicU8::new(0),
             waker: OnceLock::new(),
+            link_waker: OnceLock::new(),
         }
     }
 
@@ -145,8 +150,10 @@ impl ClientInfo {
     /// Closes the client, from any thread.
     pub fn kill(&self, how: Kill) {
         self.end.fetch_or(how as u8, Ordering::AcqRel);
-        if let Some(waker) = self.waker.get() {
-            waker.wake_by_ref();
+        for waker in [&self.waker, &self.link_waker] {
+            if let Some(waker) = waker.get() {
+                waker.wake_by_ref();
+            }
         }
     }
 
@@ -159,6 +166,17 @@ impl ClientInfo {
             2 => Some(Kill::AfterReplies),
             _ => Some(Kill::Now),
         }
+    }
+
+    /// Has `waker`, that of the task of a connection that has become a link, woken by [`ClientInfo::kill`].
+    pub(crate) fn watch_link(&self, waker: &Waker) {
+        self.link_waker.get_or_init(|| waker.clone());
+    }
+
+    /// Whether the connection is a link of a replica.
+    #[must_use]
+    pub fn is_link(&self) -> bool {
+        self.is_link.load(Ordering::Relaxed)
     }
 
     /// Has `waker`, that of the session's task, woken by [`ClientInfo::kill`].

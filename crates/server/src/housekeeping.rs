@@ -23,8 +23,9 @@ pub(crate) async fn keep_house(shared: Arc<Shared>) {
             continue;
         }
         let now = clock().0;
-        for info in shared.clients.list() {
-            inspect(&shared, &config, &info, now);
+        // Links have deadlines of their own.
+        for info in shared.clients.list().iter().filter(|info| !info.is_link()) {
+            inspect(&shared, &config, info, now);
         }
     }
 }

@@ -19,6 +19,7 @@ mod desk;
 mod gate;
 pub mod host;
 mod housekeeping;
+pub(crate) mod links;
 mod listen;
 mod meter;
 mod outbox;

@@ -166,6 +166,11 @@ impl Outbox {
         }
     }
 
+    /// Whether everything was sent, and can be.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.stage.get() == Stage::Idle
+    }
+
     /// For the commands of a batch.
     pub(crate) fn output(&self) -> std::cell::RefMut<'_, Output> {
         self.output.borrow_mut()

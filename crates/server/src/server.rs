@@ -41,6 +41,7 @@ const LAST_JOBS: Duration = Duration::from_secs(3);
 pub struct Server {
     shared: Arc<Shared>,
     control: JoinHandle<()>,
+    links: JoinHandle<()>,
     workers: Vec<JoinHandle<()>>,
     desk: Vec<JoinHandle<()>>,
     sockets: Vec<PathBuf>,
@@ -77,8 +78,9 @@ impl Server {
         let started: Vec<(Arrivals, JoinHandle<()>)> = started.collect::<io::Result<_>>().map_err(failed)?;
         let (arrivals, workers) = started.into_iter().unzip();
         let acceptor = Acceptor { shared: Arc::clone(&shared), workers: arrivals, next: AtomicUsize::new(0), most };
+        let links = shared.primary.start().map_err(failed)?;
         let control = start_control(acceptor, listeners).map_err(failed)?;
-        Ok(Self { shared, control, workers, desk: desk_threads, sockets })
+        Ok(Self { shared, control, links, workers, desk: desk_threads, sockets })
     }
 
     /// What its threads share.
@@ -98,13 +100,19 @@ impl Server {
         }
         let end_all = |how| self.shared.clients.list().iter().for_each(|info| info.kill(how));
         end_all(Kill::AfterReplies);
+        self.shared.primary.stop();
+        let late_links = join_within(vec![self.links], LAST_SESSIONS);
         let late = join_within(self.workers, LAST_REPLIES);
         end_all(Kill::Now);
         let late = join_within(late, LAST_SESSIONS);
         // The last worker took the way to the desk with it.
         let late_jobs = if late.is_empty() { join_within(self.desk, LAST_JOBS) } else { self.desk };
         let saves = self.shared.saves.state().running_since.is_some();
-        if late.is_empty() && late_jobs.is_empty() && !saves { Ended::Quiet } else { Ended::Busy }
+        if late.is_empty() && late_jobs.is_empty() && late_links.is_empty() && !saves {
+            Ended::Quiet
+        } else {
+            Ended::Busy
+        }
     }
 }
 

@@ -24,15 +24,18 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use replication::primary::{Arrival, Opening};
 use resp::{Parser, Request};
 
 use crate::client::{ClientInfo, Kill, Place};
 use crate::desk::{Answer, Next, Task};
+use crate::links::LinkClient;
 use crate::outbox::Outbox;
 use crate::rules::Rules;
 use crate::session::batch::{Batch, Halt, Need, Why, end_reply};
+use crate::session_commands::links;
 use crate::shared::clock;
-use crate::socket::{Reader, Writer};
+use crate::socket::{self, Reader, Writer};
 use crate::state::{Replies, SessionState};
 use crate::worker::Worker;
 
@@ -62,7 +65,17 @@ pub(crate) struct Session {
     input: Vec<u8>,
     /// Below so many bytes of input there is no whole request.
     wanted: usize,
-    _place: Place,
+    place: Place,
+    seat: Seat,
+}
+
+/// A session's place among those of its worker.
+struct Seat(Rc<Worker>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
 }
 
 /// What a session does next.
@@ -91,6 +104,8 @@ enum End {
     Now,
     /// When the replies are sent.
     AfterReplies,
+    /// Likewise; but the connection lives on as a link.
+    Link(Box<Opening>),
 }
 
 /// The bytes of a batch.
@@ -145,6 +160,7 @@ impl Session {
         place: Place,
     ) -> Self {
         let state = SessionState::new(Arc::clone(&info), &worker.rules().config);
+        let seat = Seat(Rc::clone(&worker));
         Self {
             worker,
             reader,
@@ -153,7 +169,8 @@ impl Session {
             parser: Parser::new(),
             input: Vec::new(),
             wanted: 1,
-            _place: place,
+            place,
+            seat,
         }
     }
 
@@ -163,8 +180,10 @@ impl Session {
     pub(crate) fn serve(self) -> impl Future<Output = ()> {
         let mut session = self;
         async move {
-            if let End::AfterReplies = session.live().await {
-                Box::pin(session.send_the_rest()).await;
+            match session.live().await {
+                End::Now => {}
+                End::AfterReplies => Box::pin(session.send_the_rest()).await,
+                End::Link(opening) => return Box::pin(session.become_link(*opening)).await,
             }
             session.outbox.break_off();
         }
@@ -177,6 +196,28 @@ impl Session {
             Some(Kill::AfterReplies) | None => self.outbox.poll_empty(cx.waker()),
         });
         let _ = tokio::time::timeout(LAST_REPLIES, sent).await;
+    }
+
+    /// Gives the connection to the links thread, once the replies are sent.
+    async fn become_link(self, opening: Opening) {
+        self.send_the_rest().await;
+        let Self { worker, reader, outbox, state, input, place, seat, .. } = self;
+        // A client that did not read its replies, or that was killed, gets no link.
+        if !outbox.is_idle() || state.info.killed().is_some() {
+            return outbox.break_off();
+        }
+        // Nobody else has an outbox that is idle.
+        let Ok(Outbox { writer, .. }) = Rc::try_unwrap(outbox) else { return };
+        let Ok(socket) = socket::rejoin(reader, writer) else { return };
+        let info = state.info;
+        info.is_link.store(true, Ordering::Relaxed);
+        let announced = links::announced(state.announced.as_deref(), &info.ends.peer);
+        let client = Box::new(LinkClient { info, _place: place });
+        let arrival = Arrival { socket, input, opening, announced, client };
+        if !worker.shared.primary.take(arrival) {
+            tracing::warn!("a replica's link is closed: too many come at a time");
+        }
+        drop(seat);
     }
 
     async fn live(&mut self) -> End {
@@ -355,6 +396,10 @@ impl Session {
 
     fn need(&mut self, need: Need, bytes: Bytes<'_>, at: usize, len: usize) -> Step {
         let wait = match need {
+            Need::Link(opening) => {
+                self.input = bytes.rest(at + len);
+                return Step::End(End::Link(opening));
+            }
             Need::Desk(breadth) => {
                 self.worker.stats().to_desk.add(1);
                 let (input, at, rest) = bytes.cut(at, len);
@@ -490,12 +535,6 @@ impl Session {
             None => future.as_mut().poll(cx).map(Some),
         })
         .await
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.worker.leave();
     }
 }
 

@@ -9,11 +9,14 @@ use arc_swap::ArcSwap;
 use engine::Instance;
 use keyspace::Millis;
 use parking_lot::Mutex;
+use replication::primary::Primary;
+use replication_proto::RunId;
 
 use crate::client::Clients;
 use crate::code::FaultLog;
 use crate::config::{Config, Settings};
 use crate::host::{Host, Split};
+use crate::links::{self, Independent};
 use crate::saves::Saves;
 use crate::shutdown::Shutdown;
 use crate::slowlog::SlowLog;
@@ -27,6 +30,8 @@ pub struct Shared {
     pub config: Arc<ArcSwap<Config>>,
     /// The configuration file, absolute, if there is one.
     pub config_file: Option<PathBuf>,
+    /// Those who follow this node.
+    pub primary: Arc<Primary>,
     /// Who is connected.
     pub clients: Arc<Clients>,
     /// Counters.
@@ -71,8 +76,12 @@ impl Shared {
         let (workers, desk_threads) = counts;
         let started_at = clock();
         let split = host.split(&settings.config);
+        let run = RunId(random_bytes()?);
+        let node = Arc::new(Independent { run });
+        let primary = Primary::new(Arc::clone(&instance), node, links::settings(&settings.config));
         Ok(Self {
             instance,
+            primary,
             config: Arc::new(ArcSwap::from_pointee(settings.config)),
             config_file: settings.file,
             clients: Arc::default(),
@@ -83,7 +92,7 @@ impl Shared {
             host,
             started: Instant::now(),
             started_at,
-            run_id: random_id()?,
+            run_id: run.to_string(),
             addresses: OnceLock::new(),
             workers,
             desk_threads,
@@ -130,6 +139,9 @@ impl Shared {
             }
             "recovery-log-max" => self.instance.set_recovery_log_max(config.recovery_log_max),
             "log-retain-bytes" => self.instance.set_log_retain_bytes(config.log_retain_bytes),
+            "repl-timeout" | "min-replicas-max-lag" | "repl-log-retain-max" => {
+                self.primary.configure(links::settings(config));
+            }
             "loglevel" => self.host.set_log_level(config.loglevel),
             name if LIMITS.contains(&name) => self.instance.set_limits(limits(config)),
             _ => {}
@@ -167,12 +179,11 @@ pub fn limits(config: &Config) -> keyspace::Limits {
     }
 }
 
-/// 40 random hexadecimal digits.
-fn random_id() -> std::io::Result<String> {
+fn random_bytes() -> std::io::Result<[u8; 20]> {
     use std::io::Read as _;
     let mut bytes = [0; 20];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -38,6 +38,24 @@ pub(crate) fn split(socket: Socket, transport: Transport) -> io::Result<(Reader,
     }
 }
 
+/// Puts the halves of a socket together again, free of this thread's runtime.
+pub(crate) fn rejoin(reader: Reader, writer: Writer) -> io::Result<replication::primary::Socket> {
+    use replication::primary::Socket;
+    match (reader, writer) {
+        (Reader::Tcp(reader), Writer::Tcp(writer)) => {
+            let stream = reader.reunite(writer).map_err(io::Error::other)?;
+            stream.into_std().map(Socket::Tcp)
+        }
+        (Reader::Unix(reader), Writer::Unix(writer)) => {
+            let stream = reader.reunite(writer).map_err(io::Error::other)?;
+            stream.into_std().map(Socket::Unix)
+        }
+        (Reader::Tcp(_), Writer::Unix(_)) | (Reader::Unix(_), Writer::Tcp(_)) => {
+            unreachable!("both halves come from one socket")
+        }
+    }
+}
+
 impl Reader {
     /// Reads once, at most what `into` has capacity for, which must be something. 0: the client has closed its end.
     ///

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use replication::primary::Announced;
 use resp::{Protocol, Trust};
 
 use crate::client::ClientInfo;
@@ -41,6 +42,8 @@ pub struct SessionState {
     pub watched: Vec<Watched>,
     /// A reply of EXEC that is not complete: its rest comes before anything else.
     pub assembly: Option<Box<Assembly>>,
+    /// What a replica said of itself (`REPLCONF`).
+    pub announced: Option<Box<Announced>>,
 }
 
 impl SessionState {
@@ -54,6 +57,7 @@ impl SessionState {
             queue: None,
             watched: Vec::new(),
             assembly: None,
+            announced: None,
         }
     }
 
@@ -102,6 +106,7 @@ impl SessionState {
         self.set_protocol(Protocol::Resp2);
         self.trust = first_trust(config);
         self.replies = Replies::On;
+        self.announced = None;
         self.info.no_evict.store(false, Ordering::Relaxed);
         self.info.no_touch.store(false, Ordering::Relaxed);
         self.info.words.lock().name.clear();

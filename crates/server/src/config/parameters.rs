@@ -260,7 +260,7 @@ parameters! {
     /// Port that a replica reports to its primary; 0 is its own.
     replica_announce_port: u16 [integer(0, 65535)] = 0, alias("slave-announce-port"), no_effect;
     /// Seconds without a byte after which the other side counts as gone.
-    repl_timeout: u32 [integer(1, MAX_I32)] = 10, no_effect;
+    repl_timeout: u32 [integer(1, MAX_I32)] = 10;
     /// Seconds that connecting to the primary and the first exchange with it may take.
     repl_connect_timeout: u32 [integer(1, MAX_I32)] = 5, no_effect;
     /// Seconds in which the primary must answer from where a replica may continue.
@@ -282,7 +282,7 @@ parameters! {
     /// Bytes a second that full copies together may take from the primary; 0 is no limit.
     repl_fullsync_rate: u64 [memory(0, MAX_MEMORY)] = 0, no_effect;
     /// How much log is kept for replicas that are behind, beyond `log-retain-bytes`; 0 is no limit.
-    repl_log_retain_max: u64 [memory(0, MAX_MEMORY)] = 8 * GB, no_effect;
+    repl_log_retain_max: u64 [memory(0, MAX_MEMORY)] = 8 * GB;
     /// Replicas that must have synced a write before it is answered; 0 is none.
     repl_sync_replicas: u32 [integer(0, MAX_I32)] = 0, no_effect;
     /// Milliseconds for which such a write waits before the client is told that it is unconfirmed.

@@ -7,6 +7,7 @@ use commands::spec::{Command, Flags, Run, Scope, ViewFn};
 use commands::{Args, Error, KeyRef};
 use engine::{Place, Ran, Scratch};
 use keyspace::Millis;
+use replication::primary::Opening;
 use resp::{Limits, Parsed, Parser, ProtocolError, Reply, Request, Trust};
 use smallvec::SmallVec;
 
@@ -65,6 +66,8 @@ pub(crate) enum Need {
     Work(DeskWork),
     /// Time.
     Sleep(Duration),
+    /// To be a link: the session is over.
+    Link(Box<Opening>),
     /// The end of the server.
     End,
     /// The desk, to look at these keys of the selected database, which are to be watched.
@@ -248,6 +251,7 @@ impl Batch<'_> {
             Outcome::Close => Verdict::Close,
             Outcome::Desk(work) => Verdict::Needs(Need::Work(work)),
             Outcome::Sleep(time) => Verdict::Needs(Need::Sleep(time)),
+            Outcome::Link(opening) => Verdict::Needs(Need::Link(opening)),
             Outcome::Shutdown => Verdict::Needs(Need::End),
             Outcome::Exec => self.exec(),
             Outcome::Watch(keys) => self.watch(keys),
@@ -298,7 +302,7 @@ impl Need {
     fn answers_later(&self) -> bool {
         match self {
             Self::Desk(_) | Self::Room | Self::Log | Self::Work(_) | Self::Watch(_) | Self::Exec(_) => true,
-            Self::Sleep(_) | Self::End => false,
+            Self::Sleep(_) | Self::Link(_) | Self::End => false,
         }
     }
 }

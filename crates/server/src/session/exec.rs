@@ -172,7 +172,9 @@ impl Batch<'_> {
                         }
                         Outcome::Desk(work) => Need::Work(work),
                         Outcome::Sleep(time) => Need::Sleep(time),
-                        Outcome::Done | Outcome::Shutdown | Outcome::Exec | Outcome::Watch(_) => continue,
+                        Outcome::Done | Outcome::Link(_) | Outcome::Shutdown | Outcome::Exec | Outcome::Watch(_) => {
+                            continue;
+                        }
                     };
                     self.state.assembly = Some(assembly);
                     return Verdict::Needs(need);

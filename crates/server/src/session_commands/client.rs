@@ -85,9 +85,10 @@ fn list(call: &mut Call<'_>) -> Result<(), Error> {
     match args.len() {
         2 => clients.list().iter().for_each(|info| lines.extend(client_line::line(info, watcher))),
         4 if args.is(2, "TYPE") => {
-            if Kind::named(args.at(3))? == Kind::Normal {
-                clients.list().iter().for_each(|info| lines.extend(client_line::line(info, watcher)));
-            }
+            let kind = Kind::named(args.at(3))?;
+            let listed = clients.list();
+            let of_kind = listed.iter().filter(|info| Kind::of(info) == kind);
+            of_kind.for_each(|info| lines.extend(client_line::line(info, watcher)));
         }
         4.. if args.is(2, "ID") => {
             for id in args.from(3) {

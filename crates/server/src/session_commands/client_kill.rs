@@ -70,7 +70,7 @@ impl<'a> Filters<'a> {
     fn hit(&self, info: &ClientInfo, now: Millis) -> bool {
         let age = now.0.saturating_sub(info.since.0) / 1000;
         self.id.is_none_or(|id| info.id == id)
-            && self.kind.is_none_or(|kind| kind == Kind::Normal)
+            && self.kind.is_none_or(|kind| kind == Kind::of(info))
             && self.address.is_none_or(|address| info.ends.peer.as_bytes() == address)
             && self.local.is_none_or(|local| info.ends.local.as_bytes() == local)
             && self.max_age.is_none_or(|max_age| age >= max_age)

@@ -14,7 +14,7 @@ use crate::shared::clock;
 /// Sorts of clients, in Redis's terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A client that sends commands. All are.
+    /// A client that sends commands.
     Normal,
     /// A replica.
     Replica,
@@ -25,6 +25,11 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// Of which sort a client is.
+    pub(super) fn of(info: &ClientInfo) -> Self {
+        if info.is_link() { Self::Replica } else { Self::Normal }
+    }
+
     /// The sort that a client calls so.
     pub(super) fn named(name: &[u8]) -> Result<Self, Error> {
         match name.to_ascii_lowercase().as_slice() {
@@ -127,6 +132,7 @@ fn queued(info: &ClientInfo) -> String {
 
 fn flags(info: &ClientInfo) -> String {
     let of = [
+        ('S', info.is_link()),
         ('x', info.queued.load(Ordering::Relaxed) != ClientInfo::NO_QUEUE),
         ('b', info.is_blocked.load(Ordering::Relaxed)),
         ('c', info.killed() == Some(Kill::AfterReplies)),

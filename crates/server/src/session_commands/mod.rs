@@ -20,6 +20,7 @@ mod debug_protocol;
 mod info;
 mod key_look;
 mod latency;
+pub(crate) mod links;
 mod lolwut;
 mod memory;
 mod saving;
@@ -35,6 +36,7 @@ use std::time::Duration;
 
 use commands::{Args, Command, Error, docs};
 use engine::{Gate, Scratch};
+use replication::primary::Opening;
 use resp::{Protocol, Reply};
 
 use crate::shared::Shared;
@@ -56,6 +58,8 @@ pub enum Outcome {
     Desk(DeskWork),
     /// The session sleeps before it goes on; the reply is written.
     Sleep(Duration),
+    /// The connection becomes a link of a replica: no session any more. The reply is the link's.
+    Link(Box<Opening>),
     /// The server ends; no reply.
     Shutdown,
     /// What is queued is to be run; no reply yet.
@@ -137,6 +141,7 @@ fn run_plain(name: &str, call: &mut Call<'_>) -> Answer {
         "lastsave" | "save" | "bgsave" | "bgrewriteaof" => saving::run(name, call),
         "debug" => debug::run(call),
         "multi" | "exec" | "discard" | "watch" | "unwatch" => transaction::run(name, call),
+        "replconf" | "syncmeta" | "syncshard" => links::run(name, call),
         "lolwut" => lolwut::run(call),
         _ => not_built(),
     }
