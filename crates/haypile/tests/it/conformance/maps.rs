@@ -15,6 +15,8 @@ use crate::scale;
 use crate::wire::ok;
 
 const SEED: u64 = 1;
+/// Commands from which a failure shows those that concern it.
+const REMEMBERED: usize = 3000;
 const CHUNK: usize = 64;
 const CHUNKS_OF_A_PROTOCOL: usize = 20;
 const HASHES: &[&str] = &["h:0", "h:1", "h:2", "h:3", "h:4"];
@@ -63,7 +65,7 @@ fn compare(kind: Kind, wanted: usize) {
     assert_eq!(both.haypile.ask("CONFIG SET set-max-listpack-entries 5 set-max-listpack-value 24"), ok());
     let seed = seed_of_environment().unwrap_or(SEED);
     let mut generator = Generator::new(seed, kind);
-    let mut history: VecDeque<String> = VecDeque::new();
+    let mut history: VecDeque<Command> = VecDeque::new();
     let mut sent = 0;
     for chunk in 0.. {
         if sent >= wanted {
@@ -81,15 +83,25 @@ fn compare(kind: Kind, wanted: usize) {
                 text(&question.command),
                 shown(&haypile),
                 shown(&redis),
-                history.iter().cloned().collect::<Vec<_>>().join("\n")
+                concerning(&history, &question.command)
             );
-            history.push_back(text(&question.command));
-            if history.len() > 3 * SHOWN_COMMANDS {
+            history.push_back(question.command.clone());
+            if history.len() > REMEMBERED {
                 history.pop_front();
             }
         }
         sent += commands.len();
     }
+}
+
+/// The last commands that share a key with this one.
+fn concerning(history: &VecDeque<Command>, command: &Command) -> String {
+    let is_key = |word: &&Vec<u8>| HASHES.iter().chain(SETS).any(|key| key.as_bytes() == word.as_slice());
+    let keys: Vec<&Vec<u8>> = command.iter().filter(is_key).collect();
+    let shares = |earlier: &&Command| earlier.iter().any(|word| keys.contains(&word));
+    let mut lines: Vec<String> = history.iter().rev().filter(shares).take(3 * SHOWN_COMMANDS).map(text).collect();
+    lines.reverse();
+    lines.join("\n")
 }
 
 /// A reply without what may differ.
@@ -302,7 +314,7 @@ impl Generator {
             5 => words(&["GET", key]),
             6 => words(&["EXISTS", key]),
             7 => words(&["STRLEN", key]),
-            8 => with(&["SADD", key], &[self.element()]),
+            8 => words(&["SADD", key, self.random.pick(&["7", "8"])]),
             _ => with(&["HSET", key], &[self.element(), self.value()]),
         })
     }
