@@ -281,6 +281,12 @@ pub struct Stripe {
 }
 
 impl Stripe {
+    /// An empty one that counts its changes from a number on.
+    #[must_use]
+    pub fn new(changes: u64) -> Self {
+        Self { changes, ..Self::default() }
+    }
+
     /// The entry of a key.
     #[inline]
     pub fn find(&self, hash: u64, key: &[u8]) -> Option<&Entry> {

@@ -15,8 +15,10 @@ use crate::awaited::{Awaited, Expectation};
 use crate::budget::Budget;
 use crate::changes::Changes;
 use crate::fault::{Fault, read_only};
+use crate::files::{Files, OsFiles};
 use crate::folder::Folder;
 use crate::recovery::{self, Recovery};
+use crate::replace::Retired;
 use crate::role::{Role, RoleState};
 use crate::settle;
 use crate::slot::{ShardId, ShardRef, Slot};
@@ -45,6 +47,8 @@ pub struct Options {
     pub limits: Limits,
     /// Who writes, to begin with.
     pub role: Role,
+    /// The file system under what replaces shards.
+    pub files: Arc<dyn Files>,
     /// The clock, for work of the instance's own.
     pub clock: fn() -> Millis,
     /// Opens the stores.
@@ -70,6 +74,7 @@ impl Options {
             hot_bytes: 256 << 20,
             limits: Limits::default(),
             role: Role::Primary,
+            files: Arc::new(OsFiles),
             clock: system_clock,
             stores,
             disk: Arc::new(OsDisk),
@@ -99,8 +104,9 @@ pub struct Instance {
     pub(crate) options: Options,
     pub(crate) budget: Budget,
     pub(crate) awaited: Arc<Awaited>,
-    folder: Folder,
-    slots: Box<[Slot]>,
+    pub(crate) folder: Folder,
+    pub(crate) slots: Box<[Slot]>,
+    pub(crate) retired: Mutex<Vec<Retired>>,
     /// Held while a database is made or replaced, or the role changes.
     pub(crate) changing: Mutex<()>,
     pub(crate) role: RoleState,
@@ -182,14 +188,15 @@ impl Instance {
 
     /// As [`Instance::open`], without a settle thread: tests settle when they want to.
     pub(crate) fn open_still(options: Options, clock: Millis) -> Result<(Arc<Self>, Vec<Recovery>), Fault> {
-        let folder = Folder::open(&options.dir)?;
+        let folder = Folder::open(&options.dir, Arc::clone(&options.files))?;
         let instance = Arc::new(Self {
             budget: Budget::new(options.hot_bytes),
             awaited: Arc::default(),
             folder,
+            retired: Mutex::default(),
             slots: (0..options.databases).map(|_| Slot::default()).collect(),
             changing: Mutex::default(),
-            role: RoleState::new(options.role, clock),
+            role: RoleState::new(options.role),
             changes: Changes::default(),
             incarnations: AtomicU32::new(0),
             limits: Mutex::new(options.limits),
@@ -203,6 +210,9 @@ impl Instance {
             settler: Mutex::default(),
             options,
         });
+        for database in 0..instance.slots.len() {
+            instance.folder.tidy(database)?;
+        }
         let mut found = instance.folder.databases(instance.slots.len())?;
         if !found.contains(&0) {
             found.insert(0, 0);
@@ -216,9 +226,9 @@ impl Instance {
 
     /// Opens a database as one of the present role.
     pub(crate) fn open_shard(&self, database: usize, clock: Millis) -> Result<Recovery, Fault> {
-        let dir = self.folder.database(database);
+        let dir = self.folder.database(database)?;
         let id = self.new_id(database);
-        let (shard, recovery) = recovery::open(&self.options, &self.budget, id, dir)?;
+        let (shard, recovery) = recovery::open(&self.options, &self.budget, id, dir, &mut |_, _| {})?;
         shard.set_role(self.role());
         if self.role() == Role::Primary && !shard.is_damaged() {
             recovery::begin_epoch(&shard, clock)?;
@@ -229,7 +239,7 @@ impl Instance {
         Ok(recovery)
     }
 
-    fn new_id(&self, database: usize) -> ShardId {
+    pub(crate) fn new_id(&self, database: usize) -> ShardId {
         let incarnation = self.incarnations.fetch_add(1, Ordering::Relaxed);
         ShardId { database: database as u32, incarnation }
     }
@@ -412,6 +422,7 @@ impl Instance {
             let closed = closed.and(shard.log.close().map_err(|error| recovery::log_fault(&error)));
             outcome = outcome.and(closed);
         }
+        self.try_to_retire();
         outcome
     }
 }

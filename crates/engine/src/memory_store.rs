@@ -78,18 +78,24 @@ struct State {
     expired: Vec<ExpiredRecord>,
 }
 
-impl MemoryStore {
-    fn new(dir: &Path) -> Self {
-        let state = State {
-            live: Contents::default(),
+impl State {
+    /// That of a store that holds something, none of it flushed.
+    fn of(live: Contents) -> Self {
+        Self {
+            live,
             flushed: Contents::default(),
             unflushed: Vec::new(),
             temper: Temper::Warm,
             room: None,
             meanwhile: None,
             expired: Vec::new(),
-        };
-        Self { dir: dir.to_path_buf(), state: Mutex::new(state) }
+        }
+    }
+}
+
+impl MemoryStore {
+    fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_path_buf(), state: Mutex::new(State::of(Contents::default())) }
     }
 
     /// Changes how it behaves.
@@ -180,7 +186,52 @@ impl MemoryStore {
     }
 }
 
+/// The file of a copy, in its folder.
+const CONTENTS: &str = "contents";
+/// Marks a folder whose store has been opened.
+const OPENED: &str = "opened";
+
 impl Contents {
+    /// As bytes: each entry is its family, its parts, and their lengths before them.
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut put = |family: u8, parts: [&[u8]; 3]| {
+            bytes.push(family);
+            for part in parts {
+                bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+                bytes.extend_from_slice(part);
+            }
+        };
+        self.records.iter().for_each(|(key, record)| put(0, [key, record, &[]]));
+        self.rows.iter().for_each(|((rows, row), value)| put(1, [&rows.0.to_le_bytes(), row, value]));
+        self.system.iter().for_each(|(name, value)| put(2, [name.as_bytes(), value, &[]]));
+        bytes
+    }
+
+    fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let mut contents = Self::default();
+        while let Some((family, rest)) = bytes.split_first() {
+            bytes = rest;
+            let mut part = || {
+                let (len, rest) = bytes.split_first_chunk()?;
+                let (part, rest) = rest.split_at_checked(u64::from_le_bytes(*len) as usize)?;
+                bytes = rest;
+                Some(part.to_vec())
+            };
+            let (one, two, three) = (part()?, part()?, part()?);
+            match family {
+                0 => drop(contents.records.insert(one, two)),
+                1 => {
+                    let rows = RowsId(u64::from_le_bytes(*one.first_chunk()?));
+                    drop(contents.rows.insert((rows, two), three));
+                }
+                2 => drop(contents.system.insert(String::from_utf8(one).ok()?, two)),
+                _ => return None,
+            }
+        }
+        Some(contents)
+    }
+
     fn apply(&mut self, write: &Write) {
         match write {
             Write::PutRecord { bytes, key_len } => {
@@ -295,7 +346,11 @@ impl Store for MemoryStore {
     }
 
     fn checkpoint(&self, dir: &Path) -> Result<(), Fault> {
-        Err(Fault::new(FaultKind::Io, "A store in memory has no files to copy", dir))
+        let write = || {
+            std::fs::create_dir(dir)?;
+            std::fs::write(dir.join(CONTENTS), self.state.lock().live.encode())
+        };
+        write().map_err(|error| Fault::io(&error, "The store cannot be copied", dir))
     }
 
     fn compact(&self) -> Result<(), Fault> {
@@ -369,8 +424,19 @@ impl MemoryStores {
 
 impl StoreFactory for MemoryStores {
     fn open(&self, dir: &Path, _presence: Presence) -> Result<Arc<dyn Store>, Fault> {
-        // The folder stands for the store's presence.
-        std::fs::create_dir_all(dir).map_err(|error| Fault::io(&error, "The folder cannot be made", dir))?;
+        let fault = |error: std::io::Error| Fault::io(&error, "The folder cannot be made", dir);
+        // The folder stands for the store's presence; a folder that was never opened is not the one we know.
+        std::fs::create_dir_all(dir).map_err(fault)?;
+        if !dir.join(OPENED).exists() {
+            let store = MemoryStore::new(dir);
+            if let Ok(bytes) = std::fs::read(dir.join(CONTENTS)) {
+                let damaged = || Fault::new(FaultKind::Corrupt, "The copy of a store cannot be read", dir);
+                let contents = Contents::decode(&bytes).ok_or_else(damaged)?;
+                *store.state.lock() = State { flushed: contents.clone(), ..State::of(contents) };
+            }
+            self.stores.lock().insert(dir.to_path_buf(), Arc::new(store));
+            std::fs::write(dir.join(OPENED), []).map_err(fault)?;
+        }
         Ok(self.store(dir))
     }
 

@@ -26,6 +26,9 @@ use crate::shard::{Parts, Shard};
 use crate::slot::ShardId;
 use crate::store::{Found, Presence, Reach, Store};
 
+/// A replay tells how far it is whenever it has read so much more of the log.
+const PROGRESS_BYTES: u64 = 1 << 20;
+
 /// What opening a shard found and did.
 #[derive(Clone, Debug)]
 pub struct Recovery {
@@ -48,7 +51,15 @@ pub struct Recovery {
 }
 
 /// Opens the shard in `dir`, which is made when missing. Nobody's reign begins: see [`begin_epoch`].
-pub fn open(options: &Options, budget: &Budget, id: ShardId, dir: PathBuf) -> Result<(Shard, Recovery), Fault> {
+///
+/// `progress` is told how many bytes of log have been replayed, and how many there are to replay.
+pub fn open(
+    options: &Options,
+    budget: &Budget,
+    id: ShardId,
+    dir: PathBuf,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(Shard, Recovery), Fault> {
     let began = Instant::now();
     let log_dir = dir.join("log");
     std::fs::create_dir_all(&log_dir).map_err(|error| Fault::io(&error, "The folder cannot be made", &log_dir))?;
@@ -92,7 +103,10 @@ pub fn open(options: &Options, budget: &Budget, id: ShardId, dir: PathBuf) -> Re
         damage: recovered.damage,
         rebuilt,
     };
-    replay(&shard, budget, settled, &mut recovery)?;
+    if let Err(fault) = replay(&shard, budget, settled, &mut recovery, progress) {
+        shard.release(budget);
+        return Err(fault);
+    }
     if let Some(damage) = &recovery.damage {
         shard.set_refusal(Some(damage_fault(damage)));
     }
@@ -124,7 +138,14 @@ fn assemble(
 }
 
 /// Applies every frame from `settled` on.
-fn replay(shard: &Shard, budget: &Budget, settled: u64, recovery: &mut Recovery) -> Result<(), Fault> {
+fn replay(
+    shard: &Shard,
+    budget: &Budget,
+    settled: u64,
+    recovery: &mut Recovery,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), Fault> {
+    let mut told = 0;
     let ahead = shard.settle_lock().ahead;
     if recovery.damage.as_ref().is_some_and(|damage| damage.lsn.0 < settled) {
         // The store has all that can be read of the log, and more. It is looked at, and written no more.
@@ -141,6 +162,10 @@ fn replay(shard: &Shard, budget: &Budget, settled: u64, recovery: &mut Recovery)
         };
         let end = frame.end().0;
         recovery.bytes += end - frame.lsn.0;
+        if recovery.bytes - told >= PROGRESS_BYTES {
+            told = recovery.bytes;
+            progress(told, shard.log.end().0 - settled);
+        }
         let is_past = frame.lsn.0 >= ahead;
         if is_past {
             replay.bury_ownerless()?;

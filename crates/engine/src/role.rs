@@ -9,6 +9,7 @@
 //! A *generation* names a stretch of time in which a log is what its readers take it for. Whoever passes frames on
 //! between nodes keeps the generation with which it began, and stops when the log has another.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use keyspace::Millis;
@@ -39,11 +40,13 @@ pub(crate) struct RoleState {
 }
 
 impl RoleState {
-    /// Of an instance that opens at `clock`: its generations are not those of an earlier process.
-    pub(crate) fn new(role: Role, clock: Millis) -> Self {
+    /// Of an instance that opens: its generations begin at a random number, so that they are not those of an earlier
+    /// process.
+    pub(crate) fn new(role: Role) -> Self {
         let role = AtomicU8::new(role as u8);
-        // A process would have to change its logs 65,536 times a millisecond to meet those of its successor.
-        let next_generation = AtomicU64::new((clock.0 << 16).max(1));
+        let random = RandomState::new().build_hasher().finish();
+        // Far from the end of the numbers, and not 0, which is no generation.
+        let next_generation = AtomicU64::new((random >> 2).max(1));
         Self { role, changes: AtomicU64::new(1), next_generation }
     }
 

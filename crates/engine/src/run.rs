@@ -264,7 +264,7 @@ impl Instance {
                 Ok(())
             }
             Need::Rows(need) => {
-                let Some(shard) = self.shard(need.database) else { return Ok(()) };
+                let Some(shard) = self.shard_of(need.shard) else { return Ok(()) };
                 fetched.rows.push(fetch_rows(&shard, need)?);
                 Ok(())
             }
@@ -325,7 +325,7 @@ pub(crate) fn hold_settle<'p>(pins: &'p Pins, request: &Request<'_>) -> SmallVec
 }
 
 impl<'r> Txn<'r> {
-    /// Locks what the request may touch. `None`: on a worker, and it would have to wait.
+    /// Locks what the request may touch. `None`: on a worker, and it would have to wait; or it must begin anew.
     #[inline]
     pub(crate) fn lock(&mut self, request: &Request<'r>) -> Option<()> {
         match request.scope {
@@ -340,6 +340,10 @@ impl<'r> Txn<'r> {
         }?;
         for part in &self.parts {
             if let Some(shard) = part.shard {
+                if shard.is_retired() {
+                    // Another took its place while this run waited.
+                    return None;
+                }
                 self.now = shard.time(self.now);
             }
         }

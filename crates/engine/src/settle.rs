@@ -187,6 +187,9 @@ pub fn settle(shard: &Shard, instance: &Instance) -> Result<(), Fault> {
         return Ok(()); // The disk stays as it was found.
     }
     let mut settling = shard.settle_lock();
+    if shard.is_retired() {
+        return Ok(()); // Nobody will ask it again.
+    }
     settle_locked(shard, &instance.budget, &mut settling)
 }
 
@@ -537,6 +540,9 @@ pub fn flush(shard: &Shard, instance: &Instance) -> Result<(), Fault> {
     if shard.is_damaged() {
         return Ok(()); // The disk stays as it was found.
     }
+    if shard.is_retired() {
+        return Ok(());
+    }
     let progress = &shard.progress;
     // The time first: it is then not after that of the settled mark.
     let time = progress.settled_time.load(Ordering::Acquire);
@@ -570,6 +576,7 @@ fn run(instance: &Weak<Instance>, alarm: &Alarm, tick: Duration) {
             swept = Instant::now();
             instance.shards().for_each(|shard| expire::sweep(&shard, &instance, &mut scratch));
         }
+        instance.try_to_retire();
         let pause = backoff.unwrap_or_else(|| instance.settle_interval());
         // After a failure nothing is more urgent than not to fail at once again.
         let urgent = backoff.is_none() && (instance.budget.wants_settle() || is_behind(&instance));

@@ -10,6 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 use replog::Log;
 
 use crate::apply::Applier;
+use crate::budget::Budget;
 use crate::expire::Sweep;
 use crate::fault::{Fault, FaultKind, read_only};
 use crate::hot::{KeyHasher, STRIPES, Stripe, stripe_of};
@@ -42,6 +43,7 @@ pub struct Shard {
     /// Its log.
     pub log: Arc<Log>,
     pub(crate) generation: AtomicU64,
+    pub(crate) retired: AtomicBool,
     /// Held while frames of a primary are applied.
     pub(crate) applying: Mutex<Applier>,
     pub(crate) store: Arc<dyn Store>,
@@ -126,6 +128,8 @@ pub(crate) struct Parts {
 
 impl Shard {
     pub(crate) fn new(parts: Parts) -> Self {
+        // Numbers of changes of two shards of a database are never the same.
+        let changes = u64::from(parts.id.incarnation) << 40;
         let progress = Progress::default();
         progress.settled.store(parts.settled, Ordering::Relaxed);
         progress.flushed.store(parts.settled, Ordering::Relaxed);
@@ -136,10 +140,11 @@ impl Shard {
             dir: parts.dir,
             log: parts.log,
             generation: AtomicU64::new(0),
+            retired: AtomicBool::new(false),
             applying: Mutex::default(),
             store: parts.store,
             hasher: KeyHasher::default(),
-            stripes: (0..STRIPES).map(|_| StripeLock::default()).collect(),
+            stripes: (0..STRIPES).map(|_| StripeLock(Mutex::new(Stripe::new(changes)))).collect(),
             rows: DirtyRows::default(),
             dead: Mutex::default(),
             cursors: Mutex::default(),
@@ -297,6 +302,21 @@ impl Shard {
             Role::Replica => self.refuses.fetch_or(REPLICA, Ordering::Relaxed),
             Role::Primary => self.refuses.fetch_and(!REPLICA, Ordering::Relaxed),
         };
+    }
+
+    /// Gives back the memory of a shard that nobody uses any more.
+    pub(crate) fn release(&self, budget: &Budget) {
+        let (mut used, mut dirty) = (0, 0);
+        for stripe in &self.stripes {
+            for entry in std::mem::take(&mut *stripe.0.lock()).table {
+                used += entry.cost() as i64;
+                dirty += if entry.state.dirty { entry.cost() as i64 } else { 0 };
+            }
+        }
+        let rows = self.rows.forget_all();
+        budget.book_used(-used - rows);
+        budget.book_dirty(-dirty - rows);
+        budget.wake();
     }
 
     /// Waits for the end of every run that holds a stripe.

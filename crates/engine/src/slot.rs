@@ -8,6 +8,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwapOption, Guard};
+use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use crate::instance::Instance;
@@ -16,19 +17,33 @@ use crate::shard::Shard;
 
 /// The place of one database's shard.
 #[derive(Default)]
-pub(crate) struct Slot(ArcSwapOption<Shard>);
+pub(crate) struct Slot {
+    shard: ArcSwapOption<Shard>,
+    /// Held by whoever puts another shard in.
+    pub replacing: Mutex<()>,
+}
 
 impl Slot {
     /// The shard, if the database has one.
     #[inline]
     pub(crate) fn get(&self) -> Option<ShardRef> {
-        let guard = self.0.load();
+        let guard = self.shard.load();
         guard.is_some().then_some(ShardRef(guard))
     }
 
     /// Puts a shard in and answers the one that was there.
     pub(crate) fn put(&self, shard: Arc<Shard>) -> Option<Arc<Shard>> {
-        self.0.swap(Some(shard))
+        self.shard.swap(Some(shard))
+    }
+
+    /// Puts a shard in the place of the present one, if there is one: runs that have locked any of its keys come before
+    /// this, and all others use the new one.
+    pub(crate) fn put_over(&self, shard: Shard) {
+        let old = self.get();
+        let settling = old.as_ref().map(|old| old.settle_lock());
+        let stripes = old.as_ref().map(|old| old.retire());
+        drop(self.put(Arc::new(shard)));
+        drop((stripes, settling));
     }
 }
 

@@ -14,8 +14,8 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use lineage::Lsn;
-use replog::{SEGMENT_HEADER, SegmentInfo};
+use lineage::{Lineage, Lsn};
+use replog::{Pin, SEGMENT_HEADER, SegmentInfo};
 
 use crate::fault::{Fault, FaultKind};
 use crate::folder;
@@ -66,7 +66,8 @@ impl Instance {
         let mut databases = Vec::new();
         let mut manifest = format!("haypile snapshot\n{}", folder::FORMAT);
         for shard in self.shards() {
-            let finish = copy_shard(&shard, &draft.join(format!("db{}", shard.database)))?;
+            let copied = copy_shard(&shard, &draft.join(format!("db{}", shard.database)))?;
+            let finish = copied.finish.0;
             databases.push((shard.database, finish));
             let _ = writeln!(manifest, "db{} finish-lsn {finish}", shard.database);
         }
@@ -77,14 +78,69 @@ impl Instance {
     }
 }
 
-/// Copies one database; answers the LSN before which the copy has every frame.
-fn copy_shard(shard: &Shard, target: &Path) -> Result<u64, Fault> {
+/// A copy of one database, for another node.
+pub struct ShardSnapshot {
+    /// The database.
+    pub database: usize,
+    /// The log is in it from here on.
+    pub from: Lsn,
+    /// Before this it has every frame; from here on the log of the primary is kept as long as `pin` lives.
+    pub finish: Lsn,
+    /// The history up to there.
+    pub lineage: Lineage,
+    /// The log's generation then.
+    pub generation: u64,
+    /// Its files, as paths in its folder with `/` between the parts, and their bytes; in the order of their paths.
+    pub files: Vec<(String, u64)>,
+    /// Keeps the log.
+    pub pin: Pin,
+}
+
+impl Instance {
+    /// Copies a database into the folder `target`, which must not exist; its parent is made when missing. Files are
+    /// shared with the database where the file system can. Waits for the disk.
+    ///
+    /// # Errors
+    /// When there is no such database or it is damaged, and faults of a disk; then there may be remains in `target`.
+    pub fn snapshot_shard(&self, database: usize, target: &Path) -> Result<ShardSnapshot, Fault> {
+        let shard = self.shard(database).filter(|shard| !shard.is_damaged());
+        let Some(shard) = shard else {
+            return Err(Fault::new(FaultKind::Io, "There is no sound database to make a snapshot of", target));
+        };
+        let generation = shard.generation();
+        let Copied { from, finish, mut pin } = copy_shard(&shard, target)?;
+        pin.advance(finish);
+        let mut files = Vec::new();
+        for part in ["log", "store"] {
+            let dir = target.join(part);
+            for entry in fs::read_dir(&dir).map_err(|error| fault(&error, "read", &dir))? {
+                let entry = entry.map_err(|error| fault(&error, "read", &dir))?;
+                let bytes = entry.metadata().map_err(|error| fault(&error, "read", &dir))?.len();
+                files.push((format!("{part}/{}", entry.file_name().to_string_lossy()), bytes));
+            }
+        }
+        files.sort_unstable();
+        let lineage = shard.log.lineage().cut(finish);
+        Ok(ShardSnapshot { database, from, finish, lineage, generation, files, pin })
+    }
+}
+
+/// What was copied.
+struct Copied {
+    from: Lsn,
+    finish: Lsn,
+    /// Keeps the log from `from` on.
+    pin: Pin,
+}
+
+/// Copies one database; the copy has every frame before its finish.
+fn copy_shard(shard: &Shard, target: &Path) -> Result<Copied, Fault> {
     let log_dir = target.join("log");
     fs::create_dir_all(&log_dir).map_err(|error| fault(&error, "make", &log_dir))?;
     // The checkpoint's settled mark can only be later than this, so the log is pinned first.
     let from = Lsn(shard.progress.flushed.load(Ordering::Relaxed)).max(shard.log.start());
     let pin = shard.log.pin("snapshot", from);
-    let Some(_pin) = pin else {
+    let Some(pin) = pin else {
         return Err(Fault::new(FaultKind::Io, "The log was trimmed while a snapshot began", &shard.dir));
     };
     shard.store.checkpoint(&target.join("store"))?;
@@ -95,7 +151,7 @@ fn copy_shard(shard: &Shard, target: &Path) -> Result<u64, Fault> {
     }
     sync_folder(&log_dir)?;
     sync_folder(target)?;
-    Ok(finish.0)
+    Ok(Copied { from, finish, pin })
 }
 
 /// Shares a finished segment, copies the one that still grows as far as it is wanted.

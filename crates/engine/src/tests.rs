@@ -8,18 +8,22 @@ mod eviction;
 mod limits;
 mod model;
 mod opening;
+mod power_loss;
 mod refusal;
+mod replacing;
 mod roles;
 mod rows;
 mod settling;
 mod steps;
 mod undo;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use keyspace::view::Limits;
 use keyspace::{Head, Millis, View};
+use parking_lot::Mutex;
 use replog::FsyncPolicy;
 
 use crate::fault::Fault;
@@ -75,6 +79,8 @@ struct Rig {
     instance: Option<Arc<Instance>>,
     recoveries: Vec<Recovery>,
     clock: Millis,
+    /// Where the databases were last.
+    folders: Mutex<HashMap<usize, PathBuf>>,
 }
 
 impl Rig {
@@ -93,8 +99,16 @@ impl Rig {
         options.limits = Limits { string_chunk_threshold: 100, packed_max_bytes: 1000, ..Limits::default() };
         change(&mut options);
         let scratch = Scratch::new(1);
-        let mut rig =
-            Self { _dir: dir, stores, options, scratch, instance: None, recoveries: Vec::new(), clock: START };
+        let mut rig = Self {
+            _dir: dir,
+            stores,
+            options,
+            scratch,
+            instance: None,
+            recoveries: Vec::new(),
+            clock: START,
+            folders: Mutex::default(),
+        };
         rig.open();
         rig
     }
@@ -107,6 +121,7 @@ impl Rig {
 
     /// As if the process were killed: what is in no file is gone.
     fn kill(&mut self) {
+        (0..self.options.databases).for_each(|database| drop(self.store(database)));
         let instance = self.instance.take().unwrap();
         assert_eq!(Arc::strong_count(&instance), 1, "nobody else keeps the folder locked");
     }
@@ -129,7 +144,11 @@ impl Rig {
     }
 
     fn store(&self, database: usize) -> Arc<MemoryStore> {
-        self.stores.store(&self.options.dir.join(format!("db{database}")).join("store"))
+        let open = self.instance.as_ref().and_then(|instance| instance.shard(database)).map(|shard| shard.dir.clone());
+        let known = self.folders.lock().get(&database).cloned();
+        let dir = open.or(known).unwrap_or_else(|| self.options.dir.join(format!("db{database}")));
+        self.folders.lock().insert(database, dir.clone());
+        self.stores.store(&dir.join("store"))
     }
 
     /// Runs a command as a session would: on the worker, then at the desk, then with everything locked.

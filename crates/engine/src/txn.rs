@@ -42,8 +42,8 @@ pub enum Need {
 /// Rows that were missed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowsNeed {
-    /// The database.
-    pub database: usize,
+    /// The shard.
+    pub shard: ShardId,
     /// The owner's LSN: as long as it is the same, so are the rows.
     pub lsn: u64,
     /// The row set.

@@ -23,6 +23,8 @@ pub const HEADER: usize = 28;
 /// No frame is longer than this: a value of 512 MiB, and what it takes to say where each of its
 /// chunks belongs.
 pub const MAX_FRAME: usize = 640 << 20;
+/// Bytes of a frame that begins an era.
+pub const EPOCH_FRAME: usize = HEADER + EPOCH_PAYLOAD;
 /// Bytes of an epoch frame's payload.
 pub(crate) const EPOCH_PAYLOAD: usize = 8 + ReplId::BYTES;
 

@@ -35,7 +35,7 @@ mod writer;
 pub use catalog::Pin;
 pub use disk::{Disk, DiskFile, OsDisk};
 pub use fault::{AppendError, Damage, Fault, Flaw, OpenError, ReadError};
-pub use frame::{Frame, HEADER, Kind, MAX_FRAME, frame_len, whole_frames};
+pub use frame::{EPOCH_FRAME, Frame, HEADER, Kind, MAX_FRAME, frame_len, whole_frames};
 pub use log::{Health, Log, SegmentInfo, WriteOutcome};
 pub use options::{BUFFER_BYTES, Background, FatalHook, FsyncPolicy, LogOptions, Origin, SEGMENT_BYTES};
 pub use reader::{RawFrames, Reader};

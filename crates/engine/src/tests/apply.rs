@@ -20,7 +20,7 @@ use crate::slot::ShardRef;
 use crate::txn::Scratch;
 
 /// A replica that can be opened again.
-fn replica(hot_bytes: u64) -> Rig {
+pub fn replica(hot_bytes: u64) -> Rig {
     Rig::with(|options| {
         options.role = Role::Replica;
         options.hot_bytes = hot_bytes;
@@ -30,7 +30,7 @@ fn replica(hot_bytes: u64) -> Rig {
 }
 
 /// Passes on what the log of `from` holds, as a link would: some frames at a time, at most `most` times.
-fn feed(from: &Rig, to: &Rig, bytes: usize, most: usize) {
+pub fn feed(from: &Rig, to: &Rig, bytes: usize, most: usize) {
     for source in from.instance().shards() {
         let database = source.database;
         to.instance().create_replica_shard(database, to.clock).unwrap();
@@ -46,7 +46,7 @@ fn feed(from: &Rig, to: &Rig, bytes: usize, most: usize) {
 }
 
 /// Both hold the same, byte for byte.
-fn assert_same(one: &Rig, other: &Rig) {
+pub fn assert_same(one: &Rig, other: &Rig) {
     for shard in one.instance().shards() {
         let database = shard.database;
         let twin = other.shard(database);

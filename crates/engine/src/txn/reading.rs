@@ -116,11 +116,11 @@ impl<'r> Txn<'r> {
 
     /// Misses rows: the desk is to read them without locks.
     fn miss_rows(&mut self, key: &[u8], rows: RowsId, range: RowRange, direction: Direction) -> Stop {
-        let Some(lsn) = self.owner_lsn(key, rows) else {
+        let Some((lsn, shard)) = self.owner_lsn(key, rows).zip(self.part().shard) else {
             return self.corrupt(key, "it does not lead to the rows asked for");
         };
         let most = FetchLimit::after(self.fetched.map_or(0, |fetched| fetched.rows.len()));
-        let need = RowsNeed { database: self.part().database, lsn, rows, range, direction, most };
+        let need = RowsNeed { shard: shard.id, lsn, rows, range, direction, most };
         self.need = Some(Box::new(Need::Rows(need)));
         Stop::WouldBlock
     }
@@ -133,10 +133,10 @@ impl<'r> Txn<'r> {
         range: &RowRange,
         direction: Direction,
     ) -> Option<&'r FetchedRows> {
-        let database = self.part().database;
+        let shard = self.part().shard?.id;
         let begins = |fetched: &FetchedRows| {
             let need = &fetched.need;
-            need.rows == rows && need.database == database && fetched.covered.holds_begin_of(range, direction)
+            need.rows == rows && need.shard == shard && fetched.covered.holds_begin_of(range, direction)
         };
         let lsn = self.fetched?.rows.iter().any(begins).then(|| self.owner_lsn(key, rows))??;
         self.fetched?.rows.iter().find(|fetched| fetched.need.lsn == lsn && begins(fetched))

@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod expiry;
 mod full_disk;
+mod full_sync;
 mod memory;
 
 use std::path::Path;

@@ -1,0 +1,230 @@
+//! Shards that were replaced and held what the ones in their place do not: whole folders, kept for a while.
+//!
+//! ```text
+//! quarantine/db0-20261122-203000-4156/FORMAT     as in a data folder: it is one
+//! quarantine/db0-20261122-203000-4156/MANIFEST   what it is, and where its history parted from the present one
+//! quarantine/db0-20261122-203000-4156/db0/       the shard's folder as it was: log/ and store/
+//! ```
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use keyspace::Millis;
+use lineage::{Fork, Lineage, Lsn};
+
+use crate::fault::Fault;
+use crate::instance::Instance;
+
+const FIRST_LINE: &str = "haypile quarantine 1";
+const MANIFEST: &str = "MANIFEST";
+/// The folder of all of them, in the data folder.
+const FOLDER: &str = "quarantine";
+
+/// What is kept, for people and tools.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The database.
+    pub database: usize,
+    /// When it was replaced.
+    pub time: Millis,
+    /// What its log held.
+    pub start: Lsn,
+    /// Where its log ended.
+    pub end: Lsn,
+    /// Its history.
+    pub lineage: Lineage,
+    /// Where the history parts from that of the shard that took its place; `None`: they have nothing in common.
+    pub fork: Option<Lsn>,
+}
+
+impl Kept {
+    /// Under which name it is kept: the time in UTC, and the end of the log.
+    pub(crate) fn name(&self) -> String {
+        format!("db{}-{}-{}", self.database, utc(self.time), self.end)
+    }
+
+    pub(crate) fn encode(&self) -> String {
+        let Self { database, time, start, end, lineage, fork } = self;
+        let mut text = format!("{FIRST_LINE}\ndatabase {database}\ntime-ms {}\nstart {start}\nend {end}\n", time.0);
+        let _ = writeln!(text, "lineage {lineage}");
+        let _ = match fork {
+            Some(fork) => writeln!(text, "fork {fork}"),
+            None => writeln!(text, "fork none"),
+        };
+        text
+    }
+
+    fn decode(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        if lines.next()? != FIRST_LINE {
+            return None;
+        }
+        let mut field = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
+        let (database, time) = (field("database")?.parse().ok()?, Millis(field("time-ms")?.parse().ok()?));
+        let (start, end) = (Lsn(field("start")?.parse().ok()?), Lsn(field("end")?.parse().ok()?));
+        let lineage = field("lineage")?.parse().ok()?;
+        let fork = match field("fork")? {
+            "none" => None,
+            lsn => Some(Lsn(lsn.parse().ok()?)),
+        };
+        Some(Self { database, time, start, end, lineage, fork })
+    }
+
+    /// What an old history is to a new one. `None`: all of it is in the new one, so nothing need be kept.
+    pub(crate) fn of(database: usize, time: Millis, old: &Past, new: &Past) -> Option<Self> {
+        let Past { lineage, start, end } = old.clone();
+        let fork = match lineage.fork_point(end, &new.lineage, new.end) {
+            Fork::At(fork) if fork == end => return None,
+            Fork::At(fork) => Some(fork),
+            Fork::Disjoint => None,
+        };
+        (!old.is_blank()).then_some(Self { database, time, start, end, lineage, fork })
+    }
+}
+
+/// A history and the part of it that is there.
+#[derive(Clone, Debug)]
+pub(crate) struct Past {
+    pub lineage: Lineage,
+    pub start: Lsn,
+    pub end: Lsn,
+}
+
+impl Past {
+    /// Whether nobody ever wrote anything: the log has nothing but the frames that begin its eras.
+    fn is_blank(&self) -> bool {
+        self.start == Lsn(0) && self.end.0 == self.lineage.eras().len() as u64 * replog::EPOCH_FRAME as u64
+    }
+}
+
+/// The folder of a kept shard's own files.
+pub(crate) fn place(data: &Path, name: &str) -> PathBuf {
+    data.join(FOLDER).join(name)
+}
+
+pub(crate) fn manifest(place: &Path) -> PathBuf {
+    place.join(MANIFEST)
+}
+
+impl Instance {
+    /// The shards in quarantine, with their folders, in no order.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn quarantined(&self) -> Result<Vec<(PathBuf, Kept)>, Fault> {
+        let folder = self.dir().join(FOLDER);
+        let unreadable = |error: io::Error| Fault::io(&error, "The quarantine cannot be read", &folder);
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(unreadable)?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(unreadable)?.path();
+            let text = fs::read_to_string(manifest(&path)).unwrap_or_default();
+            found.extend(Kept::decode(&text).map(|kept| (path, kept)));
+        }
+        Ok(found)
+    }
+
+    /// Removes what was put into quarantine longer than `keep` before `clock`, and says how much that was. What has no
+    /// manifest stays.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub fn clean_quarantine(&self, clock: Millis, keep: Duration) -> Result<usize, Fault> {
+        let keep = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
+        let mut removed = 0;
+        for (path, kept) in self.quarantined()? {
+            if kept.time.0.saturating_add(keep) < clock.0 {
+                let outcome = self.options.files.remove_tree(&path);
+                outcome.map_err(|error| Fault::io(&error, "The quarantine cannot be cleaned", &path))?;
+                tracing::info!(path = %path.display(), "removed a shard from quarantine: its time was up");
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+}
+
+/// A time as `YYYYMMDD-HHMMSS`.
+fn utc(time: Millis) -> String {
+    let seconds = time.0 / 1000;
+    let (year, month, day) = civil(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}")
+}
+
+/// The date of a day counted from 1970-01-01.
+fn civil(mut day: u64) -> (u64, u64, u64) {
+    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let mut year = 1970;
+    while day >= 365 + u64::from(is_leap(year)) {
+        day -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let mut month = 0;
+    for days in [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        month += 1;
+        if day < days {
+            break;
+        }
+        day -= days;
+    }
+    (year, month, day + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use lineage::{Epoch, Era, ReplId};
+
+    use super::*;
+
+    fn past(ids: &[u8], end: u64) -> Past {
+        let mut lineage = Lineage::new();
+        for (n, id) in ids.iter().enumerate() {
+            let n = n as u64;
+            lineage.push(Era { epoch: Epoch(n + 1), id: ReplId([*id; 20]), first: Lsn(n * 1000) }).unwrap();
+        }
+        Past { lineage, start: Lsn(0), end: Lsn(end) }
+    }
+
+    #[test]
+    fn golden_bytes() {
+        let time = Millis(1_795_379_400_000);
+        let kept = Kept::of(0, time, &past(&[1, 2], 1500), &past(&[1, 3], 2000)).unwrap();
+        let golden = "haypile quarantine 1\ndatabase 0\ntime-ms 1795379400000\nstart 0\nend 1500\n\
+            lineage 1:0101010101010101010101010101010101010101:0,2:0202020202020202020202020202020202020202:1000\n\
+            fork 1000\n";
+        assert_eq!(kept.encode(), golden);
+        assert_eq!(Kept::decode(golden), Some(kept.clone()));
+        assert_eq!(kept.name(), "db0-20261122-203000-1500");
+    }
+
+    #[test]
+    fn what_is_in_the_new_history_is_not_kept() {
+        let time = Millis(0);
+        let of = |old: &Past, new: &Past| Kept::of(0, time, old, new).map(|kept| kept.fork);
+        assert_eq!(of(&past(&[1], 500), &past(&[1, 2], 2000)), None);
+        assert_eq!(of(&past(&[1], 1500), &past(&[1, 2], 2000)), Some(Some(Lsn(1000))), "it has more of the era");
+        assert_eq!(of(&past(&[3], 1500), &past(&[1, 2], 2000)), Some(None));
+        assert_eq!(of(&past(&[3], replog::EPOCH_FRAME as u64), &past(&[1], 10)), None, "nothing but its era");
+        assert_eq!(of(&past(&[], 0), &past(&[1], 10)), None, "nothing");
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (ms, date) in [
+            (0, "19700101-000000"),
+            (951_782_399_999, "20000228-235959"),
+            (951_782_400_000, "20000229-000000"),
+            (1_709_251_199_000, "20240229-235959"),
+            (1_735_689_599_000, "20241231-235959"),
+        ] {
+            assert_eq!(utc(Millis(ms)), date);
+        }
+    }
+}
