@@ -170,6 +170,9 @@ mod tests {
     fn a_failed_save_says_so_and_the_next_may_begin() {
         let server = Server::new(&[]);
         let mut session = server.session();
+        // A file where the folder of the snapshots belongs.
+        let folder = server.shared.instance.dir().join(&server.shared.config.load().backup_dir);
+        std::fs::write(folder, []).unwrap();
         for _ in 0..2 {
             let reply = session.text(&["SAVE"]);
             assert!(reply.starts_with("-ERR ") && reply != format!("-{RUNNING}\r\n"), "{reply}");
