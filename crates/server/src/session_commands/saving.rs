@@ -144,6 +144,12 @@ mod tests {
         assert_eq!(snapshot_path(&absolute.shared, 0), PathBuf::from("/srv/kept/19700101-000000-000"));
     }
 
+    /// Puts a file where the folder of the snapshots belongs.
+    fn block_snapshots(server: &Server) {
+        let folder = server.shared.instance.dir().join(&server.shared.config.load().backup_dir);
+        std::fs::write(folder, []).unwrap();
+    }
+
     #[test]
     fn one_save_at_a_time() {
         let server = Server::new(&[]);
@@ -157,11 +163,11 @@ mod tests {
         server.shared.saves.end(2, Status::Ok);
         assert_eq!(session.text(&["LASTSAVE"]), ":2\r\n");
         assert!(session.text(&["INFO", "persistence"]).contains("rdb_last_bgsave_status:ok\r\n"));
+        block_snapshots(&server);
         assert_eq!(session.text(&["BGSAVE", "schedule"]), "+Background saving started\r\n");
         while server.shared.saves.state().running_since.is_some() {
             std::thread::yield_now();
         }
-        // A store in memory cannot be copied.
         assert_eq!(server.shared.saves.state().status, Status::Failed);
         assert!(session.text(&["INFO", "persistence"]).contains("rdb_last_bgsave_status:err\r\n"));
     }
@@ -170,9 +176,7 @@ mod tests {
     fn a_failed_save_says_so_and_the_next_may_begin() {
         let server = Server::new(&[]);
         let mut session = server.session();
-        // A file where the folder of the snapshots belongs.
-        let folder = server.shared.instance.dir().join(&server.shared.config.load().backup_dir);
-        std::fs::write(folder, []).unwrap();
+        block_snapshots(&server);
         for _ in 0..2 {
             let reply = session.text(&["SAVE"]);
             assert!(reply.starts_with("-ERR ") && reply != format!("-{RUNNING}\r\n"), "{reply}");
