@@ -33,6 +33,7 @@ mod string;
 mod table;
 mod transaction;
 mod wait;
+mod zset;
 
 pub use args::Args;
 pub use context::{Context, Eviction, Settings, Waiting};

@@ -14,6 +14,7 @@ mod weights;
 
 use keyspace::list::{self, End};
 use keyspace::map::{self, MapError};
+use keyspace::zset::{self, Direction, Range};
 use keyspace::{Kind, View};
 
 use crate::args::Args;
@@ -111,7 +112,11 @@ impl Items {
         match kind {
             Kind::List => list::range(view, key, 0, u64::MAX, &mut |element| read.add(element))?,
             Kind::Set => map::walk(view, key, kind, &mut |member| read.add(member.name)).map_err(of_map)?,
-            Kind::String | Kind::Zset | Kind::Hash | Kind::Stream => return Err(text::WRONG_TYPE.into()),
+            Kind::Zset => {
+                let all = Range::Rank(0, u64::MAX);
+                zset::visit(view, key, all, Direction::Up, (0, u64::MAX), &mut |member, _| read.add(member))?;
+            }
+            Kind::String | Kind::Hash | Kind::Stream => return Err(text::WRONG_TYPE.into()),
         }
         Ok(read)
     }

@@ -313,6 +313,8 @@ pub enum Group {
     Hash,
     /// Sets.
     Set,
+    /// Sorted sets.
+    SortedSet,
     /// The connection.
     Connection,
     /// Several commands as one.
@@ -332,6 +334,7 @@ impl Group {
             Self::List => "list",
             Self::Hash => "hash",
             Self::Set => "set",
+            Self::SortedSet => "sorted-set",
             Self::Connection => "connection",
             Self::Transactions => "transactions",
             Self::Server => "server",

@@ -3,7 +3,7 @@
 use crate::args::Args;
 use crate::error::{Error, unknown_command, unknown_subcommand, wrong_arity};
 use crate::spec::{Command, Run};
-use crate::{bitmap, connection, hash, keys, list, replication, server, set, sort, string, transaction};
+use crate::{bitmap, connection, hash, keys, list, replication, server, set, sort, string, transaction, zset};
 
 /// The table, family by family.
 const FAMILIES: &[&[Command]] = &[
@@ -14,6 +14,8 @@ const FAMILIES: &[&[Command]] = &[
     hash::COMMANDS,
     hash::FIELD_COMMANDS,
     set::COMMANDS,
+    zset::COMMANDS,
+    zset::COMMANDS_OF_MANY,
     sort::COMMANDS,
     connection::COMMANDS,
     transaction::COMMANDS,

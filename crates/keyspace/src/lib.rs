@@ -22,6 +22,7 @@ pub mod record;
 pub mod string;
 mod varint;
 pub mod view;
+pub mod zset;
 
 pub use op::{Op, OpDecodeError, OpWriter, Ops};
 pub use record::{Encoding, Head, Kind, Millis, Record, RecordError, RowsId};

@@ -16,6 +16,7 @@ pub fn commands_markdown() -> String {
         (Group::List, "Lists"),
         (Group::Hash, "Hashes"),
         (Group::Set, "Sets"),
+        (Group::SortedSet, "Sorted sets"),
         (Group::Connection, "Connection"),
         (Group::Transactions, "Transactions"),
         (Group::Server, "Server"),

@@ -10,6 +10,7 @@ mod maps;
 mod redis;
 mod script;
 pub mod sessions;
+mod sorted;
 
 use generator::Generator;
 use redis::Redis;

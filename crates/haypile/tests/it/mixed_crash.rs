@@ -9,6 +9,7 @@
 //! `HAYPILE_TEST_SEED` repeats the commands of a run; where the kill cuts them depends on the machine as well.
 
 mod lists;
+mod sorted;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,9 +21,20 @@ use crate::random::{Random, seed_of_today};
 use crate::scale;
 use crate::server::{Server, until};
 use crate::wire::{Client, bulk, ok};
+use sorted::Sorted;
 
-const ARGS: [&str; 8] =
-    ["--settle-interval-ms", "5", "--recovery-log-max", "1mb", "--log-segment-bytes", "1mb", "--maxmemory", "64mb"];
+const ARGS: [&str; 10] = [
+    "--settle-interval-ms",
+    "5",
+    "--recovery-log-max",
+    "1mb",
+    "--log-segment-bytes",
+    "1mb",
+    "--maxmemory",
+    "64mb",
+    "--zset-max-listpack-entries",
+    "12",
+];
 const DATABASES: usize = 2;
 const KEYS: u64 = 40;
 const PIPELINE: u64 = 8;
@@ -54,6 +66,7 @@ struct Entry {
 struct Model {
     databases: [HashMap<Vec<u8>, Entry>; DATABASES],
     lists: [Lists; DATABASES],
+    sorted: [Sorted; DATABASES],
     selected: usize,
 }
 
@@ -80,6 +93,9 @@ impl Model {
         let words: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
         if Lists::concern(&words) {
             return self.lists[self.selected].apply(&words);
+        }
+        if let Some(reply) = self.sorted[self.selected].apply(&words) {
+            return reply;
         }
         match words[..] {
             [b"SET", key, value] => {
@@ -123,6 +139,7 @@ impl Model {
             [b"FLUSHDB"] => {
                 self.keys().clear();
                 self.lists[self.selected] = Lists::default();
+                self.sorted[self.selected].clear();
                 ok()
             }
             [b"SELECT", database] => {
@@ -202,10 +219,12 @@ impl Model {
             assert_eq!(client.ask(&format!("SELECT {database}")), ok());
             let entries: HashMap<_, _> =
                 (0..KEYS).map(key).filter_map(|key| Some((key.clone(), read_entry(client, &key)?))).collect();
-            let lists = Lists::read(client);
-            assert_eq!(client.ask("DBSIZE"), integer(entries.len() + lists.len()), "keys of database {database}");
+            let (lists, sorted) = (Lists::read(client), Sorted::read(client));
+            let keys = entries.len() + lists.len() + sorted.len();
+            assert_eq!(client.ask("DBSIZE"), integer(keys), "keys of database {database}");
             model.databases[database] = entries;
             model.lists[database] = lists;
+            model.sorted[database] = sorted;
         }
         model
     }
@@ -223,7 +242,8 @@ impl Model {
             })
         };
         let lists = (0..DATABASES).flat_map(|at| self.lists[at].differences(&found.lists[at], at));
-        (0..DATABASES).flat_map(of).chain(lists).collect()
+        let sorted = (0..DATABASES).flat_map(|at| self.sorted[at].differences(&found.sorted[at]));
+        (0..DATABASES).flat_map(of).chain(lists).chain(sorted).collect()
     }
 }
 
@@ -291,6 +311,9 @@ fn next_command(random: &mut Random, model: &mut Model) -> Command {
     let len = model.keys().get(&a).map_or(0, |entry| entry.value.len());
     let near = random.below(len as u64 + 3);
     let small = small_value(random);
+    if random.one_in(4) {
+        return sorted::next_command(random);
+    }
     match random.below(100) {
         0..=17 => words(&[b"SET", &a, &small]),
         18..=20 => {

@@ -1,0 +1,166 @@
+//! A small sorted set, all of it in the record.
+//!
+//! ```text
+//! payload = ([score f64 LE][member b])*      ordered by score, then by the member's bytes; never empty
+//! ```
+//!
+//! A change is a splice: what is logged is what changed, not the whole.
+
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+
+use super::order::{SCORE_BYTES, normal};
+use crate::varint;
+use crate::view::Stop;
+
+/// One member.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Entry<'a> {
+    /// Where it begins in the payload.
+    pub at: usize,
+    /// Where it ends.
+    pub end: usize,
+    /// Its score.
+    pub score: f64,
+    /// Its bytes.
+    pub member: &'a [u8],
+}
+
+impl Entry<'_> {
+    /// Whether it comes before, at or after a score and member.
+    pub fn compare(&self, score: f64, member: &[u8]) -> Ordering {
+        // No score is "not a number".
+        self.score.partial_cmp(&score).unwrap_or(Ordering::Equal).then_with(|| self.member.cmp(member))
+    }
+}
+
+/// Reads a payload from its beginning.
+pub struct Entries<'a> {
+    payload: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Entries<'a> {
+    pub const fn new(payload: &'a [u8]) -> Self {
+        Self { payload, at: 0 }
+    }
+
+    /// The next member; `None` at the end.
+    ///
+    /// # Errors
+    /// [`Stop::Fault`] when the payload is no sorted set.
+    #[inline]
+    pub fn next(&mut self) -> Result<Option<Entry<'a>>, Stop> {
+        let rest = &self.payload[self.at..];
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        let (score, mut rest) = rest.split_first_chunk::<SCORE_BYTES>().ok_or(Stop::Fault)?;
+        let member = varint::take_bytes(&mut rest).ok_or(Stop::Fault)?;
+        let at = self.at;
+        self.at = self.payload.len() - rest.len();
+        Ok(Some(Entry { at, end: self.at, score: f64::from_le_bytes(*score), member }))
+    }
+}
+
+/// All members.
+///
+/// # Errors
+/// [`Stop::Fault`] when the payload is no sorted set.
+pub fn all(payload: &[u8]) -> Result<Vec<Entry<'_>>, Stop> {
+    let mut entries = Entries::new(payload);
+    let mut all = Vec::with_capacity(payload.len() / 16);
+    while let Some(entry) = entries.next()? {
+        all.push(entry);
+    }
+    Ok(all)
+}
+
+/// A member, if it is there.
+///
+/// # Errors
+/// [`Stop::Fault`] when the payload is no sorted set.
+#[inline]
+pub fn find<'a>(payload: &'a [u8], member: &[u8]) -> Result<Option<Entry<'a>>, Stop> {
+    let mut entries = Entries::new(payload);
+    while let Some(entry) = entries.next()? {
+        if entry.member == member {
+            return Ok(Some(entry));
+        }
+    }
+    Ok(None)
+}
+
+/// What a change of a member has to know.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Look {
+    /// Members there are.
+    pub count: usize,
+    /// The member: where it begins and ends, and its score.
+    pub old: Option<(usize, usize, f64)>,
+}
+
+/// Looks for a member, and at all the others.
+///
+/// # Errors
+/// [`Stop::Fault`] when the payload is no sorted set.
+#[inline]
+pub fn look(payload: &[u8], member: &[u8]) -> Result<Look, Stop> {
+    let mut entries = Entries::new(payload);
+    let mut look = Look { count: 0, old: None };
+    while let Some(entry) = entries.next()? {
+        look.count += 1;
+        if entry.member == member {
+            look.old = Some((entry.at, entry.end, entry.score));
+        }
+    }
+    Ok(look)
+}
+
+/// Where a member of this score belongs.
+///
+/// # Errors
+/// [`Stop::Fault`] when the payload is no sorted set.
+#[inline]
+pub fn place(payload: &[u8], score: f64, member: &[u8]) -> Result<usize, Stop> {
+    let mut entries = Entries::new(payload);
+    while let Some(entry) = entries.next()? {
+        if entry.compare(score, member) == Ordering::Greater {
+            return Ok(entry.at);
+        }
+    }
+    Ok(payload.len())
+}
+
+/// Appends an entry.
+pub fn write(out: &mut Vec<u8>, score: f64, member: &[u8]) {
+    out.extend_from_slice(&normal(score).to_le_bytes());
+    varint::put_bytes(out, member);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn golden() {
+        let mut payload = Vec::new();
+        write(&mut payload, -0.0, b"a");
+        write(&mut payload, 1.5, b"bc");
+        let expected = [0, 0, 0, 0, 0, 0, 0, 0, 1, b'a', 0, 0, 0, 0, 0, 0, 0xf8, 0x3f, 2, b'b', b'c'];
+        assert_eq!(payload, expected);
+        let entry = find(&payload, b"bc").unwrap().unwrap();
+        assert_eq!((entry.at, entry.end, entry.score), (10, 21, 1.5));
+        assert_eq!(place(&payload, 0.0, b"b").unwrap(), 10);
+        assert_eq!(place(&payload, 2.0, b"").unwrap(), 21);
+        assert_eq!(look(&payload, b"x").unwrap(), Look { count: 2, old: None });
+    }
+
+    proptest! {
+        #[test]
+        fn no_payload_panics(payload: Vec<u8>) {
+            let _ = all(&payload);
+        }
+    }
+}
