@@ -57,7 +57,7 @@ causes! {
     Unreachable, "unreachable", Transient, "No route to the primary, or its name does not resolve.";
     Busy, "busy", Transient, "The primary serves as many syncs as it may, or cannot judge yet (`-BUSYSYNC`).";
     Loading, "loading", Transient, "The primary is loading or installing its own data (`-LOADING`).";
-    Stalled, "stalled", Transient, "A full sync made no progress for `repl-progress-timeout`.";
+    Stalled, "stalled", Transient, "A full sync, or a feed that has more to bring, made no progress for `repl-progress-timeout`.";
     UpstreamChanged, "upstream_changed", Transient, "The primary's role, upstream or log changed; a position must be agreed on anew.";
     LeaseLost, "lease_lost", Transient, "The primary no longer has the snapshot that was being fetched (`-NOLEASE`).";
     BadChunk, "bad_chunk", Transient, "A fetched file did not have the promised content.";

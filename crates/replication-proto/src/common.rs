@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Parameters, ledger, numbers, alarms, and the output that a step collects.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Common {
     pub now: Millis,
     pub config: Config,

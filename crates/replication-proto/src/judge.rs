@@ -41,6 +41,8 @@ pub struct Ask {
 pub enum Standing {
     /// It is the primary: what it has is the truth.
     Primary,
+    /// It is a replica whose shard has had everything for a while: what it has is the truth.
+    Settled,
     /// It is a replica whose shard follows: what it has is the truth, perhaps not yet all of it.
     Following,
     /// It is a replica whose shard does not follow at present: what it has may itself be discarded soon.
@@ -71,7 +73,7 @@ pub fn judge(standing: Standing, own: Option<&Origin>, ask: &Ask) -> Judgement {
     match own.lineage.fork_point(own.end, &ask.lineage, ask.end) {
         Fork::At(fork) if fork == ask.end => plain(continue_or(own, fork, SyncReason::Trimmed)),
         Fork::At(fork) if fork == own.end => plain(discard(standing, SyncReason::Ahead)),
-        Fork::Disjoint if own.end == Lsn::ZERO && standing != Standing::Primary => plain(Verdict::NotYet),
+        Fork::Disjoint if own.end == Lsn::ZERO && standing == Standing::Following => plain(Verdict::NotYet),
         Fork::At(fork) => {
             let rewind = (own.start <= fork).then_some(fork);
             Judgement { verdict: discard(standing, SyncReason::Diverged(fork)), rewind }
@@ -94,7 +96,7 @@ fn continue_or(own: &Origin, from: Lsn, otherwise: SyncReason) -> Verdict {
 fn discard(standing: Standing, reason: SyncReason) -> Verdict {
     match (standing, reason) {
         (Standing::Adrift, _) | (Standing::Following, SyncReason::Ahead) => Verdict::NotYet,
-        (Standing::Primary | Standing::Following, reason) => Verdict::FullSync(reason),
+        (Standing::Primary | Standing::Settled | Standing::Following, reason) => Verdict::FullSync(reason),
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
     Role, Root, Standing, StateName,
 };
 
+mod canonical;
 mod control;
 mod deadlines;
 mod invariants;
@@ -27,7 +28,7 @@ mod shards;
 mod views;
 
 /// The replication of one node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Node {
     common: Common,
     state: NodeState,
@@ -45,7 +46,7 @@ pub struct Node {
     most_slots: usize,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum NodeState {
     NoConnect(Lead),
     /// The retry's pause runs.
@@ -60,13 +61,13 @@ enum NodeState {
 }
 
 /// What a node that follows nobody is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Lead {
     Primary,
     Promoting(Promotion),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Promotion {
     /// Installs run; they must end first. Since then, or since people were last told.
     Waits(Millis),
@@ -76,7 +77,7 @@ enum Promotion {
     Failed,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Connected {
     link: LinkId,
     upstream: Upstream,
@@ -202,12 +203,22 @@ impl Node {
             | NodeState::Connected(_)
             | NodeState::Error => return Standing::Adrift,
         };
-        let follows = match connected.shards.get(&db) {
-            Some(state) => matches!(state, ShardState::Connected(_)),
+        match connected.shards.get(&db) {
+            Some(ShardState::Connected(following)) => {
+                let quiet_for = following.quiet_since.map(|since| self.common.now.since(since));
+                let is_settled = quiet_for.is_some_and(|span| span >= self.common.config.timeout);
+                if is_settled { Standing::Settled } else { Standing::Following }
+            }
+            Some(
+                ShardState::NoConnect
+                | ShardState::TryConnect(_)
+                | ShardState::WaitReply(_)
+                | ShardState::WaitDbSync(_)
+                | ShardState::Error,
+            ) => Standing::Adrift,
             // Neither here nor at the primary.
-            None => true,
-        };
-        if follows { Standing::Following } else { Standing::Adrift }
+            None => Standing::Following,
+        }
     }
 
     fn take(&mut self, input: Input) {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The consequences of one step, to be obeyed in the order of the fields, and each list in its own order.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Output {
     /// The ledger's new content. It must be durable before anything else of this output is done; while it cannot be
     /// written, the driver retries and does nothing else.
@@ -227,6 +227,41 @@ impl Alarm {
             Alarm::LinkFlapping => "link_flapping",
             Alarm::FullSyncLoop => "full_sync_loop",
             Alarm::NoPrimary => "no_primary",
+        }
+    }
+}
+
+impl Alarm {
+    /// For people: what raises it.
+    #[must_use]
+    pub const fn raised_when(self) -> &'static str {
+        match self {
+            Alarm::ShardError => {
+                "a shard failed three times in a row, or once for a cause that does not pass by itself"
+            }
+            Alarm::RetriesExhausted => "`repl-retry-limit` failures in one episode",
+            Alarm::Lag => "a replica's data is older than 10 s",
+            Alarm::Diverged => {
+                "the verdict costs the replica data that the primary does not have, or a frame did not fit"
+            }
+            Alarm::LinkFlapping => "five losses of an established link within five minutes",
+            Alarm::FullSyncLoop => "three full syncs of a shard without a stable time between them",
+            Alarm::NoPrimary => {
+                "no primary is reached: three failures, one that does not pass, or an upstream without one"
+            }
+        }
+    }
+
+    /// For people: what clears it.
+    #[must_use]
+    pub const fn cleared_when(self) -> &'static str {
+        match self {
+            Alarm::ShardError | Alarm::Diverged => "the shard is connected",
+            Alarm::RetriesExhausted => "the machine is connected, or an operator resets it",
+            Alarm::Lag => "everything is applied that was announced 10 s ago",
+            Alarm::LinkFlapping => "the fifth last loss is five minutes ago",
+            Alarm::FullSyncLoop => "the shard is connected for `repl-stable-after`",
+            Alarm::NoPrimary => "the node is connected, and its path ends at a primary",
         }
     }
 }

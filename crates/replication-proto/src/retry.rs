@@ -92,6 +92,18 @@ impl Retry {
         self.attempt == 0
     }
 
+    /// Moves each time in here with `shift`, which moves the present to `origin`. A pause that is over is over, however
+    /// long ago.
+    pub fn shift(&mut self, shift: &mut impl FnMut(&mut Millis), origin: Millis) {
+        match &mut self.pause {
+            Pause::Until(at) => {
+                shift(at);
+                *at = (*at).max(origin);
+            }
+            Pause::Rest(since) => shift(since),
+        }
+    }
+
     /// No pause is longer than the parameters now allow.
     pub fn reconfigure(&mut self, now: Millis, config: &Config) {
         if let Pause::Until(at) = self.pause {

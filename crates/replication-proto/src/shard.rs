@@ -90,6 +90,10 @@ pub(crate) struct Following {
     pub log_generation: u64,
     pub since: Millis,
     pub heard_at: Millis,
+    /// When the log here last grew, or had all that the primary's has.
+    pub grew_at: Millis,
+    /// Since when nothing was announced or came that the log here did not have already; it had to be told so since.
+    pub quiet_since: Option<Millis>,
 }
 
 /// What is true of a shard whatever its state is.
@@ -193,7 +197,10 @@ impl ShardState {
                 Some((question.renewed_at + config.reply_timeout).min(patience))
             }
             ShardState::WaitDbSync(Sync::Fetching(fetch)) => stalled(fetch.moved_at),
-            ShardState::Connected(following) => Some(following.heard_at + config.timeout),
+            // A link over which signs of life come and no frames, though there are some, is as broken as a silent one.
+            ShardState::Connected(following) => {
+                stalled(following.grew_at).map(|at| at.min(following.heard_at + config.timeout))
+            }
         }
     }
 }
@@ -334,7 +341,10 @@ impl Shard<'_> {
             }
             ShardState::WaitReply(_) => self.fail(Cause::Timeout),
             ShardState::WaitDbSync(_) | ShardState::TryConnect(Wait::Install) => self.fail(Cause::Stalled),
-            ShardState::Connected(_) => self.fail(Cause::Silence),
+            ShardState::Connected(Following { heard_at, .. }) => {
+                let is_silent = *heard_at + self.common.config.timeout <= self.common.now;
+                self.fail(if is_silent { Cause::Silence } else { Cause::Stalled });
+            }
         }
     }
 
@@ -447,7 +457,17 @@ impl Shard<'_> {
             self.common.write(|ledger| drop(ledger.syncs.remove(&db)));
             self.common.start(Start::DropFiles { db });
         }
-        self.enter(ShardState::Connected(Following { link, log_generation, since: now, heard_at: now }), Cause::Agreed);
+        self.enter(
+            ShardState::Connected(Following {
+                link,
+                log_generation,
+                since: now,
+                heard_at: now,
+                grew_at: now,
+                quiet_since: None,
+            }),
+            Cause::Agreed,
+        );
         if let Some(down_since) = self.memory.down_since.take() {
             let heal = now.since(down_since);
             self.memory.last_heal = Some(heal);
@@ -589,6 +609,15 @@ impl Shard<'_> {
             return;
         }
         following.heard_at = self.common.now;
+        let before = self.memory.positions.map(|positions| positions.received);
+        if positions.received >= end || before.is_none_or(|before| before < positions.received) {
+            following.grew_at = self.common.now;
+        }
+        if positions.received < end || before != Some(positions.received) {
+            following.quiet_since = None;
+        } else {
+            following.quiet_since.get_or_insert(self.common.now);
+        }
         self.memory.positions = Some(positions);
         self.memory.end = end.max(positions.applied);
         self.weigh_lag();
@@ -596,11 +625,14 @@ impl Shard<'_> {
 
     /// The primary's heartbeat told of this shard.
     pub fn on_beat(&mut self, beat: &ShardBeat) {
-        let ShardState::Connected(following) = &*self.state else {
+        let ShardState::Connected(following) = self.state else {
             return;
         };
         if beat.log_generation > following.log_generation {
             return self.fail(Cause::UpstreamChanged);
+        }
+        if self.memory.positions.is_none_or(|positions| positions.received < beat.end) {
+            following.quiet_since = None;
         }
         self.memory.end = self.memory.end.max(beat.end);
         self.weigh_lag();

@@ -53,7 +53,7 @@ pub const TRANSITIONS: &[Transition] = &[
     shard(
         S::Connected,
         S::NoConnect,
-        "`repl-timeout` without a byte; gap, bad checksum, link closed; node left; detached",
+        "`repl-timeout` without a byte, `repl-progress-timeout` without a frame though there are some; gap, bad checksum, link closed; node left; detached",
     ),
     shard(S::Connected, S::Error, "the retry budget is spent"),
     shard(S::Error, S::NoConnect, "the back-off or the cool-down is over; `REPLICATION RESET`, `DBSLAVEOF`; node left"),

@@ -111,6 +111,10 @@ fn who_has_all_that_a_follower_has_and_more_waits_for_it() {
     let newer = ask(&[(1, 0), (5, 100)], 120);
     assert_eq!(judge(Standing::Following, Some(&own), &newer).verdict, Verdict::NotYet);
     assert_eq!(verdict(&own, &newer), Verdict::FullSync(SyncReason::Ahead));
+    // Unless nothing more came for a while: then it is not going to come.
+    assert_eq!(judge(Standing::Settled, Some(&own), &newer).verdict, Verdict::FullSync(SyncReason::Ahead));
     let empty = origin(&[], 0, 0);
     assert_eq!(judge(Standing::Following, Some(&empty), &newer).verdict, Verdict::NotYet);
+    assert_eq!(judge(Standing::Adrift, Some(&empty), &newer).verdict, Verdict::NotYet);
+    assert_eq!(judge(Standing::Settled, Some(&empty), &newer).verdict, Verdict::FullSync(SyncReason::Disjoint));
 }

@@ -3,8 +3,8 @@
 
 use lineage::Lsn;
 use replication_proto::{
-    Alarm, Beat, Cause, Config, Db, DbOrder, Input, Level, LinkId, Millis, Node, NodeStateName, Path, Progress, Role,
-    Root, RunId, ShardStateName, Start, SyncPhase, SyncReason, Verdict,
+    Alarm, Beat, Cause, Config, Db, DbOrder, Input, Level, LinkId, Millis, Node, NodeStateName, Path, Positions,
+    Progress, Role, Root, RunId, ShardStateName, Standing, Start, SyncPhase, SyncReason, Verdict,
 };
 
 use crate::text;
@@ -188,6 +188,40 @@ fn case_14_heartbeats_do_not_keep_a_frozen_feed_alive() {
     world.heal(MINUTE);
 }
 
+/// The other way to freeze: the feed says that it is alive and has more, and brings nothing.
+#[test]
+fn case_14_a_feed_that_only_says_that_it_is_alive_is_given_up() {
+    let mut world = connected();
+    let (link, begun) = (link(&world), world.now);
+    world.open.asks.remove(&DB);
+    let at = Positions { received: Lsn(100), applied: Lsn(100), synced: Lsn(100) };
+    while world.state(DB) == Some(ShardStateName::Connected) {
+        world.run_until(world.now + Millis(900), |world| world.state(DB) != Some(ShardStateName::Connected));
+        drop(world.step(Input::Position { db: DB, link, positions: at, end: Lsn(500) }));
+        assert!(world.now.since(begun) < MINUTE);
+    }
+    // The log was last known to be complete up to a second before.
+    assert!(world.now.since(begun) + Millis::seconds(1) >= Config::default().progress_timeout);
+    assert_eq!(world.node.status().shards[0].cause, Cause::Stalled);
+    world.heal(MINUTE);
+}
+
+/// A replica answers for others only when it has been told for a while that there is nothing more.
+#[test]
+fn a_replica_is_settled_when_nothing_came_for_a_while() {
+    let mut world = connected();
+    assert_eq!(world.node.standing(DB), Standing::Following);
+    world.run_for(Millis::seconds(12));
+    assert_eq!(world.node.standing(DB), Standing::Settled);
+    let mut beat = world.beat();
+    beat.shards[0].end = Lsn(101);
+    let link = world.open.dial.unwrap();
+    world.step(Input::Beat { link, beat });
+    assert_eq!(world.node.standing(DB), Standing::Following);
+    world.cut(Cause::Closed);
+    assert_eq!(world.node.standing(DB), Standing::Adrift);
+}
+
 #[test]
 fn case_15_promotion_during_a_transfer_uses_the_old_consistent_shard() {
     let mut world = connected();
@@ -356,8 +390,7 @@ fn a_position_moves_the_lag() {
     let mut world = connected();
     let (db, link) = (DB, link(&world));
     let at = |applied, end| {
-        let positions =
-            replication_proto::Positions { received: Lsn(applied), applied: Lsn(applied), synced: Lsn(applied) };
+        let positions = Positions { received: Lsn(applied), applied: Lsn(applied), synced: Lsn(applied) };
         Input::Position { db, link, positions, end: Lsn(end) }
     };
     world.step(at(100, 100));

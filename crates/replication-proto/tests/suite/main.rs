@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod cases;
+mod docs;
+mod model;
 mod scripts;
 mod states;
 mod text;
