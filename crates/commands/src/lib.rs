@@ -41,4 +41,4 @@ pub use error::{Error, text, unknown_command, unknown_subcommand, wrong_arity};
 pub use key_refs::{Access, KeyRef, UnreadableKeys, keys, only_key};
 pub use spec::{Command, Run, Scope, Spec};
 pub use table::{all, lookup, resolve};
-pub use wait::{Wait, timeout};
+pub use wait::{Wait, timeout, wait_of};

@@ -19,6 +19,7 @@ use resp::{Reply, parse_f64};
 use crate::args::Args;
 use crate::context::{Context, Waiting};
 use crate::error::Error;
+use crate::spec::Command;
 
 const NOT_FLOAT: &str = "ERR timeout is not a float or out of range";
 const NEGATIVE: &str = "ERR timeout is negative";
@@ -70,6 +71,28 @@ pub fn timeout(args: Args<'_>, index: usize) -> Result<Option<Duration>, Error> 
         return Err(OUT_OF_RANGE.into());
     }
     Ok((millis > 0.0).then(|| Duration::from_millis(millis as u64)))
+}
+
+/// What a blocking command would wait for if there were nothing. `None`: it is none, or its arguments are wrong, which it
+/// says itself.
+#[must_use]
+pub fn wait_of(command: &Command, args: Args<'_>) -> Option<Wait> {
+    let last = args.len() - 1;
+    let counted = || {
+        let count = usize::try_from(args.integer(2).ok()?).ok()?;
+        let end = count.checked_add(3).filter(|end| count > 0 && *end <= last)?;
+        Some((3..end, 1))
+    };
+    let (kind, (keys, limit)) = match command.spec.name {
+        "blpop" | "brpop" => (Kind::List, (1..last, last)),
+        "blmove" | "brpoplpush" => (Kind::List, (1..2, last)),
+        "blmpop" => (Kind::List, counted()?),
+        "bzpopmin" | "bzpopmax" => (Kind::Zset, (1..last, last)),
+        "bzmpop" => (Kind::Zset, counted()?),
+        _ => return None,
+    };
+    let timeout = timeout(args, limit).ok()?;
+    Some(Wait { keys, kind, timeout })
 }
 
 #[cfg(test)]

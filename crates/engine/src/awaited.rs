@@ -33,7 +33,7 @@ impl Awaited {
         self.all.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether somebody waits for this key, or for one that hashes alike. The caller has the key locked.
+    /// Whether somebody waits for this key, or for one that hashes alike. A caller that has it locked misses nobody.
     pub fn has(&self, database: usize, key: &[u8]) -> bool {
         self.counters[self.place(database, key)].load(Ordering::Relaxed) > 0
     }

@@ -291,6 +291,12 @@ impl Instance {
         Expectation::new(&self.awaited, database, key)
     }
 
+    /// Whether somebody waits for `key`, or for one that hashes alike.
+    #[must_use]
+    pub fn is_expected(&self, database: usize, key: &[u8]) -> bool {
+        self.awaited.any() && self.awaited.has(database, key)
+    }
+
     /// The memory of hot records.
     #[must_use]
     pub fn budget(&self) -> &Budget {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use commands::{Args, Command, Context, Error, KeyRef, Settings, Waiting};
+use commands::{Args, Command, Context, Error, KeyRef, Settings, Wait, Waiting};
 use engine::{Abort, Fault, FaultKind, Instance, LockKey, Place, Ran, Request, Scope, Scratch};
 use keyspace::Millis;
 use parking_lot::Mutex;
@@ -16,6 +16,14 @@ pub(crate) enum Breadth {
     Declared,
     /// The whole selected database: the command turned out to touch keys that it did not name.
     Shard,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    Ran(Ran),
+    /// There was nothing: the session is to wait.
+    Waits(Box<Wait>),
 }
 
 /// A command line, ready to run.
@@ -37,8 +45,9 @@ impl Code<'_> {
         breadth: Breadth,
         memory: (&mut Scratch, &mut Vec<KeyRef>),
         reply: &mut Reply,
-    ) -> Result<Ran, Fault> {
+    ) -> Result<Ended, Fault> {
         let (scratch, keys) = memory;
+        let mut waits = None;
         let one;
         let mut locks: SmallVec<[LockKey<'_>; 4]> = SmallVec::new();
         let scope = match (breadth, self.command.scope) {
@@ -62,11 +71,15 @@ impl Code<'_> {
         let ran = self.instance.run(&request, scratch, &mut |view| {
             reply.truncate(mark);
             let mut context =
-                Context { view, reply, database: self.database, settings: self.settings, waiting: Waiting::Refused };
+                Context { view, reply, database: self.database, settings: self.settings, waiting: Waiting::Allowed };
             match (self.run)(&mut context, self.args) {
                 Ok(()) => Ok(()),
                 Err(Error::Stop(stop)) => Err(Abort::Stop(stop)),
-                Err(Error::Wait(wait)) => unreachable!("waiting was refused: {wait:?}"),
+                Err(Error::Wait(wait)) => {
+                    reply.truncate(mark);
+                    waits = Some(wait);
+                    Err(Abort::Undo)
+                }
                 Err(Error::Reply(text)) => {
                     reply.truncate(mark);
                     reply.error_bytes(&text);
@@ -77,7 +90,10 @@ impl Code<'_> {
         if !matches!(ran, Ok(Ran::Done(_))) {
             reply.truncate(mark);
         }
-        ran
+        match (waits, ran) {
+            (Some(wait), Ok(Ran::Done(_))) => Ok(Ended::Waits(wait)),
+            (_, ran) => ran.map(Ended::Ran),
+        }
     }
 
     /// The keys to lock: those in databases that exist. A command whose keys cannot be read answers an error and

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use commands::{Args, KeyRef, spec::Run};
+use commands::spec::{Flags, Run};
+use commands::{Args, KeyRef, Wait};
 use crossbeam_channel::{Receiver, Sender};
 use engine::{Fault, Place, Ran, Scratch};
 use resp::{Limits, Parsed, Parser, Protocol, Reply, Request};
@@ -18,13 +19,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::catalog::Numbers;
 use crate::client::ClientInfo;
-use crate::code::{self, Breadth, Code};
+use crate::code::{self, Breadth, Code, Ended};
 use crate::gate::{self, Marks};
 use crate::meter;
 use crate::rules::Rules;
 use crate::session_commands::{DeskContext, DeskWork};
 use crate::shared::{Shared, clock};
-use crate::transaction::{self, Assembly, Exec, Executed, Watched};
+use crate::transaction::{self, Assembly, Exec, Executed, Line, Watched};
+use crate::waiting::Waker;
 
 /// Jobs that may wait for a thread, for each thread.
 const QUEUE_PER_THREAD: usize = 32;
@@ -42,6 +44,13 @@ pub(crate) enum Task {
     Watch { database: usize, keys: Vec<Vec<u8>> },
     /// A transaction.
     Exec(Box<Exec>),
+}
+
+/// What lies in the queue.
+enum Entry {
+    Job(Job),
+    /// To serve those who wait in a database, in place of a worker.
+    Serve(usize),
 }
 
 /// A job, with whom to tell.
@@ -74,12 +83,14 @@ pub(crate) enum Next {
     Watch(Vec<Watched>),
     /// It adds to the reply what this puts together.
     Assemble(Box<Assembly>),
+    /// There is no reply: it waits for something to come.
+    Block(Box<(Line, Wait)>),
 }
 
 /// The way to the desk. When the last one is dropped the threads end, after the jobs that are queued.
 #[derive(Clone)]
 pub(crate) struct Desk {
-    jobs: Sender<Job>,
+    jobs: Sender<Entry>,
     places: Arc<Semaphore>,
 }
 
@@ -88,7 +99,8 @@ impl Desk {
     pub(crate) fn start(shared: &Arc<Shared>) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
         let threads = shared.desk_threads;
         let places = threads * QUEUE_PER_THREAD;
-        let (sender, receiver) = crossbeam_channel::bounded(places);
+        // One pass at a time is under way in a database.
+        let (sender, receiver) = crossbeam_channel::bounded(places + shared.instance.databases());
         let start = |index: usize| {
             let (shared, receiver) = (Arc::clone(shared), receiver.clone());
             let name = format!("desk-{index}");
@@ -109,8 +121,14 @@ impl Desk {
         let (answer, receiver) = oneshot::channel();
         let job = Job { task, protocol, info: Arc::clone(info), answer, _place: place };
         // There is room: each job in the queue holds a place.
-        self.jobs.try_send(job).ok()?;
+        self.jobs.try_send(Entry::Job(job)).ok()?;
         Some(receiver)
+    }
+
+    /// Hands in the rest of a pass over those who wait in a database.
+    pub(crate) fn take_over(&self, database: usize) {
+        // There is room, and when the desk is closed nobody waits any more.
+        let _ = self.jobs.try_send(Entry::Serve(database));
     }
 }
 
@@ -131,11 +149,18 @@ impl Clerk {
         Self { shared, index, scratch, keys: Vec::new(), numbers: Numbers::default() }
     }
 
-    fn serve(mut self, jobs: &Receiver<Job>) {
+    fn serve(mut self, jobs: &Receiver<Entry>) {
         // Where cores are scarce, what is in memory comes first: workers run before the desk. Without the right to say
         // so, all are equal.
         let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), DESK_NICENESS);
-        while let Ok(job) = jobs.recv() {
+        while let Ok(entry) = jobs.recv() {
+            let job = match entry {
+                Entry::Job(job) => job,
+                Entry::Serve(database) => {
+                    self.waker().take_over(database);
+                    continue;
+                }
+            };
             let Job { task, protocol, info, answer, .. } = job;
             let done = match task {
                 Task::Command { input, at, database, breadth } => {
@@ -145,12 +170,19 @@ impl Clerk {
                 Task::Watch { database, keys } => self.watch(database, &keys, protocol),
                 Task::Exec(exec) => self.exec(*exec),
             };
+            if self.scratch.has_woken() {
+                self.waker().serve(None);
+            }
             if let Err(orphan) = answer.send(done) {
                 // Nobody will have its log written.
                 let rules = Rules::new(self.shared.config.load_full());
                 gate::ask(&self.shared.instance, rules.durability, &orphan.marks);
             }
         }
+    }
+
+    fn waker(&mut self) -> Waker<'_> {
+        Waker { shared: &self.shared, desk: None, scratch: &mut self.scratch, keys: &mut self.keys }
     }
 
     fn work(&mut self, work: DeskWork, protocol: Protocol) -> Answer {
@@ -237,17 +269,27 @@ impl Clerk {
         };
         let mut marks = Marks::default();
         let mut ran = code.run(Place::Desk, breadth, (&mut self.scratch, &mut self.keys), &mut reply);
-        if matches!(ran, Ok(Ran::Undeclared)) {
+        if matches!(ran, Ok(Ended::Ran(Ran::Undeclared))) {
             ran = code.run(Place::Desk, Breadth::Shard, (&mut self.scratch, &mut self.keys), &mut reply);
         }
         match ran {
-            Ok(Ran::Done(gate)) => marks.raise(&gate),
-            Ok(Ran::Later | Ran::Undeclared) => unreachable!("the desk waits, and a locked database declares all"),
+            Ok(Ended::Ran(Ran::Done(gate))) => marks.raise(&gate),
+            Ok(Ended::Waits(wait)) => {
+                let next = Next::Block(Box::new((Line::new(command, args), *wait)));
+                return Answer { next, ..Answer::default() };
+            }
+            Ok(Ended::Ran(Ran::Later | Ran::Undeclared)) => {
+                unreachable!("the desk waits, and a locked database declares all")
+            }
             Err(fault) => self.fail(&fault, &mut reply),
         }
         let nanos = meter::nanos(began, Instant::now());
         let stats = self.shared.stats.thread(self.index);
         stats.commands.add(1);
+        if command.spec.flags.has(Flags::READONLY) {
+            stats.hits.add(self.scratch.tally().hits.get().into());
+            stats.misses.add(self.scratch.tally().misses.get().into());
+        }
         let counters = stats.command(self.numbers.of(command));
         counters.calls.add(1);
         counters.nanos.add(nanos);

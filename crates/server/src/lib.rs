@@ -37,6 +37,7 @@ pub mod state;
 pub mod stats;
 pub mod transaction;
 mod turn;
+pub mod waiting;
 mod worker;
 
 pub use host::Host;

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use commands::Args;
 use commands::spec::{Command, Flags};
+use engine::Tally;
 
 use crate::catalog::CommandNumber;
 use crate::client::ClientInfo;
@@ -20,12 +21,14 @@ pub(crate) struct Meter {
     calls: u64,
     nanos: u64,
     commands: u64,
+    hits: u64,
+    misses: u64,
 }
 
 impl Meter {
     /// Starts at `now`.
     pub(crate) fn new(now: Instant) -> Self {
-        Self { last: now, number: CommandNumber(0), calls: 0, nanos: 0, commands: 0 }
+        Self { last: now, number: CommandNumber(0), calls: 0, nanos: 0, commands: 0, hits: 0, misses: 0 }
     }
 
     /// A command ends; says how many nanoseconds it took.
@@ -41,6 +44,13 @@ impl Meter {
         self.calls += 1;
         self.nanos += took;
         took
+    }
+
+    /// Notes what a reading command has looked up.
+    #[inline]
+    pub(crate) fn note_looks(&mut self, tally: &Tally) {
+        self.hits += u64::from(tally.hits.get());
+        self.misses += u64::from(tally.misses.get());
     }
 
     /// Books what was summed up.
@@ -59,6 +69,10 @@ impl Meter {
         self.book(stats);
         if self.commands > 0 {
             stats.commands.add(self.commands);
+        }
+        if self.hits + self.misses > 0 {
+            stats.hits.add(self.hits);
+            stats.misses.add(self.misses);
         }
     }
 }

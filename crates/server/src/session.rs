@@ -14,6 +14,7 @@
 //! with what was announced.
 
 pub(crate) mod batch;
+mod blocked;
 mod exec;
 
 use std::future::{Future, poll_fn};
@@ -37,6 +38,7 @@ use crate::session_commands::links;
 use crate::shared::clock;
 use crate::socket::{self, Reader, Writer};
 use crate::state::{Replies, SessionState};
+use crate::waiting::Blocked;
 use crate::worker::Worker;
 
 /// How long a client may take to read its last replies.
@@ -95,6 +97,8 @@ enum Wait {
     Room,
     Log,
     Sleep(Duration),
+    /// For something to come. Its deadline is the client's.
+    Blocked(Blocked),
     /// Until it is killed: the server ends. Its deadline is the server's.
     Killed,
 }
@@ -334,6 +338,7 @@ impl Session {
                 stats: self.worker.stats(),
                 rules: &rules,
                 tools: &mut tools,
+                desk: &self.worker.desk,
                 state: &mut self.state,
                 reply: &mut output.next,
                 marks: crate::gate::Marks::default(),
@@ -428,6 +433,10 @@ impl Session {
                 self.input = bytes.rest(at + len);
                 Wait::Desk(Task::Exec(exec))
             }
+            Need::Block(waits) => {
+                self.input = bytes.rest(at + len);
+                Wait::Blocked(self.join_waiting(waits.0, &waits.1))
+            }
             Need::Sleep(time) => {
                 self.input = bytes.rest(at + len);
                 Wait::Sleep(time)
@@ -477,6 +486,7 @@ impl Session {
             Wait::Sleep(time) => {
                 self.unless_killed(tokio::time::sleep(time)).await;
             }
+            Wait::Blocked(blocked) => self.wait_blocked(blocked).await,
             Wait::Killed => {
                 self.unless_killed(std::future::pending::<()>()).await;
             }
@@ -497,15 +507,20 @@ impl Session {
             Some(Kill::AfterReplies) | None => job.as_mut().poll(cx),
         })
         .await;
-        if let Some(answer) = answer {
-            self.take_answer(answer);
+        match answer {
+            Some(Answer { next: Next::Block(waits), .. }) => {
+                let blocked = self.join_waiting(waits.0, &waits.1);
+                self.wait_blocked(blocked).await;
+            }
+            Some(answer) => self.take_answer(answer),
+            None => {}
         }
     }
 
     fn take_answer(&mut self, answer: Answer) {
         let is_muted = self.state.assembly.as_ref().is_some_and(|assembly| assembly.is_muted);
         match answer.next {
-            Next::Nothing => {}
+            Next::Nothing | Next::Block(_) => {}
             Next::Watch(watched) => self.state.watch(watched),
             Next::Assemble(mut assembly) => {
                 assembly.is_muted = self.state.replies != Replies::On;

@@ -21,6 +21,7 @@ use crate::saves::Saves;
 use crate::shutdown::Shutdown;
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
+use crate::waiting::Waiting;
 
 /// What threads share.
 pub struct Shared {
@@ -40,6 +41,8 @@ pub struct Shared {
     pub slowlog: SlowLog,
     /// `BGSAVE` and the like.
     pub saves: Saves,
+    /// Clients in blocking commands.
+    pub waiting: Waiting,
     /// The wish to end.
     pub shutdown: Shutdown,
     /// The binary.
@@ -79,6 +82,7 @@ impl Shared {
         let run = RunId(random_bytes()?);
         let node = Arc::new(Independent { run });
         let primary = Primary::new(Arc::clone(&instance), node, links::settings(&settings.config));
+        let databases = instance.databases();
         Ok(Self {
             instance,
             primary,
@@ -88,6 +92,7 @@ impl Shared {
             stats: Stats::new(workers + desk_threads),
             slowlog: SlowLog::default(),
             saves: Saves::new(started_at.0 / 1000),
+            waiting: Waiting::new(databases),
             shutdown: Shutdown::default(),
             host,
             started: Instant::now(),

@@ -78,6 +78,10 @@ pub struct ThreadStats {
     pub turns: Counter,
     /// Outputs that had to wait for their gate.
     pub gated: Counter,
+    /// Look-ups of reading commands that found a key.
+    pub hits: Counter,
+    /// Look-ups of reading commands that found none.
+    pub misses: Counter,
     by_command: Box<[CommandCounters]>,
 }
 
@@ -92,6 +96,8 @@ impl ThreadStats {
             to_desk: Counter::default(),
             turns: Counter::default(),
             gated: Counter::default(),
+            hits: Counter::default(),
+            misses: Counter::default(),
             by_command: catalog::all().iter().map(|_| CommandCounters::default()).collect(),
         }
     }
@@ -103,7 +109,7 @@ impl ThreadStats {
         &self.by_command[number.0 as usize]
     }
 
-    fn counters(&self) -> [&Counter; 8] {
+    fn counters(&self) -> [&Counter; 10] {
         [
             &self.commands,
             &self.net_in,
@@ -113,6 +119,8 @@ impl ThreadStats {
             &self.to_desk,
             &self.turns,
             &self.gated,
+            &self.hits,
+            &self.misses,
         ]
     }
 }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod basics;
+mod blocking;
 mod clients;
 mod command_line;
 mod conformance;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use commands::spec::{Command, Flags, Run, Scope, ViewFn};
-use commands::{Args, Error, KeyRef};
+use commands::{Args, Error, KeyRef, Wait};
 use engine::{Place, Ran, Scratch};
 use keyspace::Millis;
 use replication::primary::Opening;
@@ -12,7 +12,8 @@ use resp::{Limits, Parsed, Parser, ProtocolError, Reply, Request, Trust};
 use smallvec::SmallVec;
 
 use crate::catalog::{self, CommandNumber, Numbers};
-use crate::code::{self, Breadth, Code};
+use crate::code::{self, Breadth, Code, Ended};
+use crate::desk::Desk;
 use crate::gate::Marks;
 use crate::meter::{self, Meter};
 use crate::rules::Rules;
@@ -20,7 +21,8 @@ use crate::session_commands::{self, DeskWork, Outcome};
 use crate::shared::Shared;
 use crate::state::{Replies, SessionState};
 use crate::stats::ThreadStats;
-use crate::transaction::Exec;
+use crate::transaction::{Exec, Line};
+use crate::waiting::Waker;
 
 /// How much one batch may do before others get their turn.
 const MAX_COMMANDS: usize = 1024;
@@ -74,6 +76,8 @@ pub(crate) enum Need {
     Watch(Vec<Vec<u8>>),
     /// The desk, for a transaction.
     Exec(Box<Exec>),
+    /// Something to come, for this command line.
+    Block(Box<(Line, Wait)>),
 }
 
 /// How a command ended.
@@ -89,6 +93,7 @@ pub(crate) struct Batch<'a> {
     pub stats: &'a ThreadStats,
     pub rules: &'a Rules,
     pub tools: &'a mut Tools,
+    pub desk: &'a Desk,
     pub state: &'a mut SessionState,
     pub reply: &'a mut Reply,
     /// What the replies show and what was done.
@@ -228,21 +233,49 @@ impl Batch<'_> {
         }
         let settings = &self.rules.settings;
         let database = self.state.database;
+        if command.spec.flags.has(Flags::BLOCKING)
+            && let Some(wait) = self.others_wait(command, args)
+        {
+            return Verdict::Needs(Need::Block(Box::new((Line::new(command, args), wait))));
+        }
         let code = Code { instance, command, run, args, database, settings, clock: self.clock };
         let memory = (&mut self.tools.scratch, &mut self.tools.keys);
         match code.run(Place::Worker, Breadth::Declared, memory, self.reply) {
-            Ok(Ran::Done(gate)) => {
+            Ok(Ended::Ran(Ran::Done(gate))) => {
                 self.marks.raise(&gate);
+                if command.spec.flags.has(Flags::READONLY) {
+                    self.meter.note_looks(self.tools.scratch.tally());
+                }
+                if self.tools.scratch.has_woken() {
+                    self.wake();
+                }
                 Verdict::Next
             }
-            Ok(Ran::Later) => Verdict::Needs(Need::Desk(Breadth::Declared)),
-            Ok(Ran::Undeclared) => Verdict::Needs(Need::Desk(Breadth::Shard)),
+            Ok(Ended::Ran(Ran::Later)) => Verdict::Needs(Need::Desk(Breadth::Declared)),
+            Ok(Ended::Ran(Ran::Undeclared)) => Verdict::Needs(Need::Desk(Breadth::Shard)),
+            Ok(Ended::Waits(wait)) => Verdict::Needs(Need::Block(Box::new((Line::new(command, args), *wait)))),
             Err(fault) => {
                 self.shared.faults.note(&fault);
                 self.reply.error(&code::fault_text(&fault));
                 Verdict::Next
             }
         }
+    }
+
+    /// What a blocking command has to wait for because others wait for it already.
+    #[cold]
+    fn others_wait(&self, command: &Command, args: Args<'_>) -> Option<Wait> {
+        let wait = commands::wait_of(command, args)?;
+        let keys = args.from(0).get(wait.keys.clone())?;
+        let database = self.state.database;
+        keys.iter().any(|key| self.shared.instance.is_expected(database, key)).then_some(wait)
+    }
+
+    /// Serves those who wait for what was just done.
+    #[cold]
+    pub(super) fn wake(&mut self) {
+        let Tools { scratch, keys, .. } = &mut *self.tools;
+        Waker { shared: self.shared, desk: Some(self.desk), scratch, keys }.serve(None);
     }
 
     fn session(&mut self, command: &'static Command, args: Args<'_>) -> Verdict {
@@ -301,7 +334,13 @@ impl Need {
     /// Whether the reply, or the rest of it, is yet to come.
     fn answers_later(&self) -> bool {
         match self {
-            Self::Desk(_) | Self::Room | Self::Log | Self::Work(_) | Self::Watch(_) | Self::Exec(_) => true,
+            Self::Desk(_)
+            | Self::Room
+            | Self::Log
+            | Self::Work(_)
+            | Self::Watch(_)
+            | Self::Exec(_)
+            | Self::Block(_) => true,
             Self::Sleep(_) | Self::Link(_) | Self::End => false,
         }
     }

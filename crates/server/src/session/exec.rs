@@ -129,6 +129,9 @@ impl Batch<'_> {
         match exec.run(at, (&self.rules.settings, self.clock), &mut self.tools.scratch, &mut gate) {
             Ok(Some(executed)) => {
                 self.marks.raise(&gate);
+                if self.tools.scratch.has_woken() {
+                    self.wake();
+                }
                 match executed {
                     Executed::Changed => self.reply.null_array(),
                     Executed::Done(pieces) => return self.begin_assembly(exec.into_assembly(pieces)),

@@ -7,6 +7,7 @@ use commands::{Args, Error, text};
 use super::client_line::{self, Kind};
 use super::{Answer, Call, Outcome, client_kill, quoting};
 use crate::state::Replies;
+use crate::waiting::Unblock;
 
 /// The error of a name that CLIENT LIST could not show.
 pub(super) const CLIENT_NAMES: &str = "ERR Client names cannot contain spaces, newlines or special characters.";
@@ -129,14 +130,19 @@ fn replies(call: &mut Call<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Nobody waits in a blocking command, as there is none yet.
+const UNBLOCKED: &str = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
+
 fn unblock(call: &mut Call<'_>) -> Result<(), Error> {
     let args = call.args;
-    if args.len() == 4 && !args.is(3, "TIMEOUT") && !args.is(3, "ERROR") {
-        return Err("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR".into());
-    }
-    args.integer(2)?;
-    call.reply.integer(0);
+    let how = match args.get(3) {
+        None => Unblock::TimedOut,
+        Some(_) if args.len() == 4 && args.is(3, "TIMEOUT") => Unblock::TimedOut,
+        Some(_) if args.len() == 4 && args.is(3, "ERROR") => Unblock::Error(UNBLOCKED),
+        Some(_) => return Err("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR".into()),
+    };
+    let client = u64::try_from(args.integer(2)?).ok();
+    let is_unblocked = client.is_some_and(|client| call.shared.waiting.unblock(client, how));
+    call.reply.integer(i64::from(is_unblocked));
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use keyspace::{Stop, View};
 use resp::{Protocol, Reply};
 
 use super::DeskContext;
-use crate::code::{Breadth, Code, fault_text};
+use crate::code::{Breadth, Code, Ended, fault_text};
 use crate::rules::Rules;
 use crate::shared::clock;
 
@@ -20,6 +20,10 @@ pub(super) fn run_command(context: &mut DeskContext<'_>, database: usize, line: 
     let code = Code { instance, command, run, args, database, settings: &rules.settings, clock: clock() };
     let mut reply = Reply::new(Protocol::Resp2);
     let ran = code.run(Place::Desk, Breadth::Declared, (context.scratch, &mut Vec::new()), &mut reply);
+    let ran = ran.map(|ended| match ended {
+        Ended::Ran(ran) => ran,
+        Ended::Waits(wait) => unreachable!("no look waits: {wait:?}"),
+    });
     end(context, ran)?;
     Ok(reply.into_buffer())
 }

@@ -39,8 +39,11 @@ pub(super) fn clients(shared: &Shared, lines: &mut Lines) {
     lines.put("maxclients", shared.config.load().maxclients);
     lines.put("client_recent_max_input_buffer", largest(|info| info.input_memory.load(Ordering::Relaxed)));
     lines.put("client_recent_max_output_buffer", largest(|info| info.output_bytes.load(Ordering::Relaxed)));
+    lines.put("blocked_clients", shared.waiting.count());
+    let watching = list.iter().map(|info| info.watched.load(Ordering::Relaxed)).filter(|watched| *watched > 0);
+    lines.put("watching_clients", watching.clone().count());
+    lines.put("total_watched_keys", watching.sum::<usize>());
     lines.put_zeros(&[
-        "blocked_clients",
         "tracking_clients",
         "clients_in_timeout_table",
         "total_blocking_keys",
@@ -70,6 +73,8 @@ pub(super) fn stats(shared: &Shared, lines: &mut Lines) {
     let expired: u64 = shared.instance.shards().map(|shard| shard.stats().expired).sum();
     lines.put("expired_keys", expired);
     lines.put("expired_stale_perc", "0.00");
+    lines.put("keyspace_hits", stats.sum(|thread| &thread.hits));
+    lines.put("keyspace_misses", stats.sum(|thread| &thread.misses));
     // What leaves memory is in the store: no key is ever evicted in Redis's sense.
     lines.put_zeros(&[
         "expired_time_cap_reached_count",
@@ -78,8 +83,6 @@ pub(super) fn stats(shared: &Shared, lines: &mut Lines) {
         "evicted_clients",
         "total_eviction_exceeded_time",
         "current_eviction_exceeded_time",
-        "keyspace_hits",
-        "keyspace_misses",
         "pubsub_channels",
         "pubsub_patterns",
         "pubsubshard_channels",
