@@ -501,12 +501,13 @@ const fn exploration(start: Start, numbers: [u8; 5], when: When, states: usize) 
     Exploration { start, budget: budget(numbers), when, states }
 }
 
-const EXPLORATIONS: [Exploration; 9] = [
+const EXPLORATIONS: [Exploration; 10] = [
     exploration(Start::Cold, [0, 0, 0, 1, 1], When::Always, 12_606),
     exploration(Start::Cold, [1, 1, 0, 0, 0], When::Always, 11_260),
     exploration(Start::Following, [0, 0, 2, 0, 0], When::Always, 18_622),
     exploration(Start::Following, [1, 0, 1, 1, 0], When::Always, 13_556),
     exploration(Start::Following, [1, 0, 1, 0, 1], When::Always, 9_184),
+    exploration(Start::Following, [1, 0, 0, 2, 2], When::Always, 24_388),
     exploration(Start::Following, [1, 1, 0, 0, 2], When::Always, 25_775),
     exploration(Start::Following, [1, 1, 1, 0, 0], When::Always, 112_868),
     exploration(Start::Following, [1, 0, 2, 0, 0], When::Long, 269_370),
