@@ -77,7 +77,7 @@ pub enum Input {
         /// How far this node is. While a long frame comes, `received` counts what is here of it: a link over which nothing
         /// more is received though the primary has more is given up after `repl-progress-timeout`.
         positions: Positions,
-        /// How far the primary's log is written, as last heard.
+        /// The end of the primary's log, as last heard.
         end: Lsn,
     },
     /// The shard link could not be opened, was refused, broke, or brought what cannot be applied.
