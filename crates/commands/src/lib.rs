@@ -18,6 +18,7 @@ mod context;
 pub mod docs;
 mod error;
 mod expiry;
+mod following;
 pub mod glob;
 mod hash;
 mod key_refs;

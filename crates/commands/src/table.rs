@@ -3,7 +3,9 @@
 use crate::args::Args;
 use crate::error::{Error, unknown_command, unknown_subcommand, wrong_arity};
 use crate::spec::{Command, Run};
-use crate::{bitmap, connection, hash, keys, list, replication, server, set, sort, string, transaction, zset};
+use crate::{
+    bitmap, connection, following, hash, keys, list, replication, server, set, sort, string, transaction, zset,
+};
 
 /// The table, family by family.
 const FAMILIES: &[&[Command]] = &[
@@ -20,6 +22,7 @@ const FAMILIES: &[&[Command]] = &[
     connection::COMMANDS,
     transaction::COMMANDS,
     replication::COMMANDS,
+    following::COMMANDS,
     server::COMMANDS,
 ];
 

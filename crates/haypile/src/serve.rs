@@ -1,12 +1,15 @@
 //! `haypile serve`: recovers the data, serves, and ends in good order.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::store::StoreFactory;
-use engine::{Fault, FsyncPolicy, Instance, Options, Recovery};
+use engine::{Fault, FsyncPolicy, Instance, Options, Recovery, Role};
+use replication::replica::Prepared;
 use rocks::{Compression, RocksFactory, RocksOptions};
 use server::config::{AppendFsync, Compression as Compress, Config, LogLevel, Settings};
+use server::following;
 use server::host::{Host, Memory, Split};
 use server::shared::{clock, limits};
 use server::shutdown::Cause;
@@ -31,14 +34,19 @@ pub(crate) fn serve(settings: Settings) -> Result<(), String> {
     let signals = Watch::start()?;
 
     let stores: Arc<dyn StoreFactory> = Arc::new(RocksFactory::new(rocks_options(config, &split)));
-    let options = options(config, &split, Arc::clone(&stores));
+    let prepared = Prepared::load(Path::new(&config.dir), following::configured(config))?;
+    let mut options = options(config, &split, Arc::clone(&stores));
+    if let Some(primary) = prepared.primary() {
+        tracing::info!("this node is a replica of {primary}");
+        options.role = Role::Replica;
+    }
     let refused = |fault: Fault| format!("The data cannot be opened: {fault}.");
     let (instance, recoveries) = Instance::open(options, clock()).map_err(refused)?;
     recoveries.iter().for_each(report);
     report_split(&split);
 
     let host = Arc::new(Binary { stores, level });
-    let server = match Server::start(settings, Arc::clone(&instance), host) {
+    let server = match Server::start(settings, prepared, Arc::clone(&instance), host) {
         Ok(server) => server,
         Err(sentence) => {
             close(&instance)?;

@@ -14,6 +14,7 @@
 mod broken;
 mod control;
 mod data;
+mod engine_data;
 mod fetch;
 mod lanes;
 mod limiter;
@@ -34,13 +35,15 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use replication_proto::{Address, Cause, DbOrder, Input, NodeId, Role, RunId, Scope};
+use replication_proto::{Address, Db, DbOrder, Input, NodeId, Path, Role, RunId, Scope, Standing};
 use tokio::sync::mpsc;
 
 use crate::alarms::Alarms;
-use crate::events::Journal;
+use crate::events::{Journal, now_ms};
+use crate::primary::Node;
 
 pub use data::{Data, DataFault, Standpoint};
+pub use engine_data::EngineData;
 pub use settings::{Settings, Sync};
 pub use start::Prepared;
 pub use view::View;
@@ -63,7 +66,7 @@ pub enum Order {
     /// `REPLICAOF NO ONE`.
     Lead,
     /// `DBSLAVEOF db ..`.
-    Database(replication_proto::Db, DbOrder),
+    Database(Db, DbOrder),
     /// `REPLICATION RESET [db]`.
     Reset(Scope),
     /// The configuration file was rewritten and names this primary now.
@@ -233,11 +236,6 @@ impl Replica {
         self.context.tell_blocking(Input::Configure(machine));
     }
 
-    /// A database was created here, or comes into being.
-    pub fn created(&self, db: replication_proto::Db) {
-        self.context.tell_soon(Input::Local(db));
-    }
-
     /// The last published state.
     #[must_use]
     pub fn view(&self) -> Arc<View> {
@@ -259,12 +257,6 @@ impl Replica {
     #[must_use]
     pub fn node(&self) -> NodeId {
         self.context.node
-    }
-
-    /// This run's name.
-    #[must_use]
-    pub fn run(&self) -> RunId {
-        self.context.run
     }
 
     /// What happened.
@@ -291,6 +283,34 @@ impl Replica {
     }
 }
 
+/// What those who follow this node ask of it.
+impl Node for Replica {
+    fn id(&self) -> NodeId {
+        self.context.node
+    }
+
+    fn run(&self) -> RunId {
+        self.context.run
+    }
+
+    fn role_generation(&self) -> u64 {
+        self.view.load().status.role_generation
+    }
+
+    fn path(&self) -> Path {
+        self.view.load().status.path.clone()
+    }
+
+    fn standing(&self, db: Db) -> Standing {
+        let view = self.view.load();
+        view.standings.get(&db).copied().unwrap_or(view.standing)
+    }
+
+    fn now_ms(&self) -> u64 {
+        now_ms()
+    }
+}
+
 impl From<Role> for Admission {
     /// A replica counts as cut off until its link is up.
     fn from(role: Role) -> Self {
@@ -299,10 +319,4 @@ impl From<Role> for Admission {
             Role::Replica | Role::Promoting => Self::Cut,
         }
     }
-}
-
-/// The cause that a fault of a disk is for the machine.
-#[must_use]
-pub fn cause_of_io(error: &io::Error) -> Cause {
-    broken::Broken::disk(error, "").cause
 }

@@ -16,6 +16,7 @@ pub mod client;
 mod code;
 pub mod config;
 mod desk;
+pub mod following;
 mod gate;
 pub mod host;
 mod housekeeping;

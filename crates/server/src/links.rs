@@ -5,43 +5,11 @@ use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use replication::primary::{Client, Node, Settings};
-use replication_proto::{Db, NodeId, Path, Root, RunId, Standing};
+use replication::primary::{Client, Settings};
 
 use crate::client::{ClientInfo, Place};
 use crate::config::Config;
 use crate::shared::clock;
-
-/// A node that follows nobody. It is called by the name of its run.
-pub(crate) struct Independent {
-    pub run: RunId,
-}
-
-impl Node for Independent {
-    fn id(&self) -> NodeId {
-        NodeId(self.run.0)
-    }
-
-    fn run(&self) -> RunId {
-        self.run
-    }
-
-    fn role_generation(&self) -> u64 {
-        0
-    }
-
-    fn path(&self) -> Path {
-        Path { nodes: vec![self.id()], root: Root::Primary }
-    }
-
-    fn standing(&self, _db: Db) -> Standing {
-        Standing::Primary
-    }
-
-    fn now_ms(&self) -> u64 {
-        clock().0
-    }
-}
 
 /// What the configuration says about links.
 pub(crate) fn settings(config: &Config) -> Settings {

@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use engine::Instance;
+use replication::replica::Prepared;
 use tokio::runtime::Builder;
 
 use crate::accept::Acceptor;
@@ -61,12 +62,18 @@ impl Server {
     ///
     /// # Errors
     /// A sentence that says what is in the way.
-    pub fn start(settings: Settings, instance: Arc<Instance>, host: Arc<dyn Host>) -> Result<Self, String> {
+    pub fn start(
+        settings: Settings,
+        prepared: Prepared,
+        instance: Arc<Instance>,
+        host: Arc<dyn Host>,
+    ) -> Result<Self, String> {
         let failed = |error: io::Error| format!("The server cannot be started: {error}.");
         let counts = (worker_count(settings.config.workers), desk_count(settings.config.desk_threads));
-        let listeners = listen::open(&settings.config)?;
         let most = raise_file_limit(u64::from(settings.config.maxclients));
-        let shared = Arc::new(Shared::new(settings, instance, host, counts).map_err(failed)?);
+        let shared = Arc::new(Shared::new(settings, prepared, instance, host, counts)?);
+        // Who can connect finds in the log where.
+        let listeners = listen::open(&shared.config.load())?;
         publish(&shared, &listeners);
         let sockets = listeners.iter().filter_map(|listener| match &listener.at {
             Address::Unix(path) => Some(path.clone()),
@@ -79,6 +86,7 @@ impl Server {
         let (arrivals, workers) = started.into_iter().unzip();
         let acceptor = Acceptor { shared: Arc::clone(&shared), workers: arrivals, next: AtomicUsize::new(0), most };
         let links = shared.primary.start().map_err(failed)?;
+        shared.replica.start().map_err(failed)?;
         let control = start_control(acceptor, listeners).map_err(failed)?;
         Ok(Self { shared, control, links, workers, desk: desk_threads, sockets })
     }
@@ -94,6 +102,7 @@ impl Server {
         // Makes the control thread end, whoever calls this.
         self.shared.shutdown.request(crate::shutdown::Cause::Command);
         join_within(vec![self.control], LAST_SESSIONS);
+        self.shared.replica.stop();
         for path in &self.sockets {
             // Somebody else may have removed it.
             let _ = std::fs::remove_file(path);

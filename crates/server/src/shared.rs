@@ -9,14 +9,16 @@ use arc_swap::ArcSwap;
 use engine::Instance;
 use keyspace::Millis;
 use parking_lot::Mutex;
-use replication::primary::Primary;
+use replication::primary::{Node, Primary};
+use replication::replica::{EngineData, Prepared, Replica};
 use replication_proto::RunId;
 
 use crate::client::Clients;
 use crate::code::FaultLog;
-use crate::config::{Config, Settings};
+use crate::config::{Config, Settings, words};
+use crate::following;
 use crate::host::{Host, Split};
-use crate::links::{self, Independent};
+use crate::links;
 use crate::saves::Saves;
 use crate::shutdown::Shutdown;
 use crate::slowlog::SlowLog;
@@ -33,6 +35,8 @@ pub struct Shared {
     pub config_file: Option<PathBuf>,
     /// Those who follow this node.
     pub primary: Arc<Primary>,
+    /// Whom this node follows, and its role.
+    pub replica: Arc<Replica>,
     /// Who is connected.
     pub clients: Arc<Clients>,
     /// Counters.
@@ -72,15 +76,23 @@ pub use engine::instance::system_clock as clock;
 impl Shared {
     pub(crate) fn new(
         settings: Settings,
+        prepared: Prepared,
         instance: Arc<Instance>,
         host: Arc<dyn Host>,
         counts: (usize, usize),
-    ) -> std::io::Result<Self> {
+    ) -> Result<Self, String> {
         let (workers, desk_threads) = counts;
         let started_at = clock();
         let split = host.split(&settings.config);
-        let run = RunId(random_bytes()?);
-        let node = Arc::new(Independent { run });
+        let run = RunId(random_bytes().map_err(|error| format!("The system has no random numbers: {error}."))?);
+        let alarm_command = words(&settings.config.alarm_command)
+            .map_err(|reason| format!("The parameter alarm-command is not a list of words: {reason}."))?;
+        let data = Arc::new(EngineData::new(Arc::clone(&instance)));
+        let following = following::settings(&settings.config);
+        let mut settings = settings;
+        settings.config.replicaof = following::as_configured(prepared.primary().cloned());
+        let replica = Replica::open(prepared, run, following, data, alarm_command)?;
+        let node = Arc::clone(&replica) as Arc<dyn Node>;
         let primary = Primary::new(Arc::clone(&instance), node, links::settings(&settings.config));
         let databases = instance.databases();
         Ok(Self {
@@ -88,6 +100,7 @@ impl Shared {
             primary,
             config: Arc::new(ArcSwap::from_pointee(settings.config)),
             config_file: settings.file,
+            replica,
             clients: Arc::default(),
             stats: Stats::new(workers + desk_threads),
             slowlog: SlowLog::default(),
@@ -131,6 +144,9 @@ impl Shared {
 
     /// Parameters that are not looked up where they are used.
     fn take_effect(&self, name: &str, config: &Config) {
+        if following::PARAMETERS.contains(&name) {
+            self.replica.configure(following::settings(config));
+        }
         match name {
             "maxmemory" => {
                 let split = self.host.split(config);

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use engine::memory_store::MemoryStores;
 use engine::{Instance, Options};
+use replication::replica::Prepared;
 use server::config::{Config, LogLevel, Settings};
 use server::host::{Host, Memory, Split};
 use server::shared::clock;
@@ -52,7 +53,8 @@ impl World {
         let options = Options::new(folder.path().join("data"), Arc::new(MemoryStores::default()));
         let (instance, _) = Instance::open(options, clock()).unwrap();
         let settings = Settings::load(None, &args).unwrap();
-        let server = Server::start(settings, Arc::clone(&instance), Arc::new(NoHost)).unwrap();
+        let prepared = Prepared::load(&folder.path().join("data"), None).unwrap();
+        let server = Server::start(settings, prepared, Arc::clone(&instance), Arc::new(NoHost)).unwrap();
         Self { server: Some(server), instance, folder }
     }
 

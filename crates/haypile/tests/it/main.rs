@@ -6,6 +6,7 @@
 mod basics;
 mod blocking;
 mod clients;
+mod cluster;
 mod command_line;
 mod conformance;
 mod connections;
@@ -18,7 +19,10 @@ mod large;
 mod limits;
 mod mixed_crash;
 mod multi;
+mod proxy;
 mod random;
+mod replication;
+mod replication_cases;
 mod replication_feed;
 mod server;
 mod snapshot;

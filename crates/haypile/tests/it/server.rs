@@ -169,9 +169,13 @@ pub fn free_port() -> u16 {
 fn spawn(folder: &Path, port: u16, args: &[String]) -> Child {
     let data = folder.join("data");
     let port = port.to_string();
+    // A configuration file comes before all parameters.
+    let file: Vec<&str> =
+        args.first().map(String::as_str).filter(|first| !first.starts_with("--")).into_iter().collect();
+    let args = &args[file.len()..];
     let own = ["--bind", "127.0.0.1", "--port", &port, "--dir", data.to_str().unwrap()];
     let small = ["--maxmemory", "128mb", "--workers", "2", "--desk-threads", "4"];
-    let mut command = haypile(&own);
+    let mut command = haypile(&[&file[..], &own].concat());
     command.args(small).args(args).stdin(Stdio::null());
     command.stdout(File::options().create(true).append(true).open(folder.join("stdout")).unwrap());
     command.stderr(File::create(folder.join("stderr")).unwrap());

@@ -42,11 +42,18 @@ pub trait Data: Send + Sync {
     /// How far a database is.
     fn positions(&self, db: Db) -> Positions;
 
-    /// Applies whole frames whose first begins at `at`. Blocks.
+    /// Applies whole frames whose first begins at `at`. Blocks, for room in memory as long as it `is_wanted`.
     ///
     /// # Errors
     /// When they do not fit, or the disk does not take them; nothing of a frame that failed has happened.
-    fn apply(&self, db: Db, frames: &[u8], at: Lsn, generation: u64) -> Result<(), DataFault>;
+    fn apply(
+        &self,
+        db: Db,
+        frames: &[u8],
+        at: Lsn,
+        generation: u64,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Result<(), DataFault>;
 
     /// Asks for everything that was applied to be synced.
     fn request_sync(&self, db: Db);

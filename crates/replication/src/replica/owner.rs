@@ -1,6 +1,6 @@
 //! The owner: one task that steps the state machine and has its outputs carried out, in their order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use replication_proto::{
-    Address, Cause, Db, Event, Input, Ledger, Level, LinkId, Millis, Node, NodeStateName, Occurrence, Output,
-    PromotionId, Role, Scope, Start, TransferId, Transmit,
+    Address, Cause, Db, Event, Input, Ledger, Level, LinkId, Millis, Node, Occurrence, Output, Progress, PromotionId,
+    Role, Scope, Start, TransferId, Transmit,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -42,6 +42,9 @@ pub(super) struct Owner {
     view: Arc<ArcSwap<View>>,
     admission: Arc<AtomicU8>,
     details: BTreeMap<Level, String>,
+    meters: BTreeMap<Db, Meter>,
+    /// Databases that the state machine knows to be here.
+    known: BTreeSet<Db>,
     control: Option<Control>,
     /// Where the present control link leads to; shard links and transfers go there, too.
     upstream: Option<Address>,
@@ -50,6 +53,21 @@ pub(super) struct Owner {
     promotion: Option<oneshot::Receiver<()>>,
     /// What was logged of an unwritable ledger.
     is_ledger_well: bool,
+}
+
+/// How fast files come.
+#[derive(Clone, Copy)]
+struct Meter {
+    since: Instant,
+    first: u64,
+    bytes: u64,
+}
+
+impl Meter {
+    fn rate(&self) -> u64 {
+        let millis = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+        self.bytes.saturating_sub(self.first).saturating_mul(1000) / millis
+    }
 }
 
 /// The control link.
@@ -72,7 +90,7 @@ impl Owner {
         let node = Node::new(Millis(0), config, ledger, seed);
         let began = Instant::now();
         let details = BTreeMap::new();
-        let view = ArcSwap::from_pointee(view_of(&node, began, &details));
+        let view = ArcSwap::from_pointee(view_of(&node, began, &details, &BTreeMap::new()));
         let admission = AtomicU8::new(Admission::from(node.role()) as u8);
         Ok(Self {
             context,
@@ -84,6 +102,8 @@ impl Owner {
             view: Arc::new(view),
             admission: Arc::new(admission),
             details,
+            meters: BTreeMap::new(),
+            known: BTreeSet::new(),
             control: None,
             upstream: None,
             lanes: Lanes::default(),
@@ -99,9 +119,7 @@ impl Owner {
 
     /// Serves until the end is wanted.
     pub async fn live(mut self: Box<Self>, mut messages: mpsc::Receiver<Message>) {
-        for db in self.context.data.existing() {
-            self.step(Input::Local(db), String::new()).await;
-        }
+        self.look_around().await;
         self.step(Input::Tick, String::new()).await;
         loop {
             let sleep = self.until_due().min(LONGEST_SLEEP);
@@ -109,18 +127,31 @@ impl Owner {
                 message = messages.recv() => match message {
                     Some(Message::Happened { input, detail }) => self.step(input, detail).await,
                     Some(Message::Ordered { input, done }) => {
+                        self.look_around().await;
                         self.step(input, String::new()).await;
                         // Who does not wait any more need not know.
                         let _ = done.try_send(());
                     }
                     Some(Message::Stop) | None => break,
                 },
-                () = tokio::time::sleep(sleep) => self.step(Input::Tick, String::new()).await,
+                () = tokio::time::sleep(sleep) => {
+                    self.look_around().await;
+                    self.step(Input::Tick, String::new()).await;
+                }
             }
         }
         self.close_control();
         for ended in self.lanes.stop_all() {
             let _ = tokio::time::timeout(super::LAST_WORDS, ended).await;
+        }
+    }
+
+    /// Notes databases that were made since the last look, by clients or by links.
+    async fn look_around(&mut self) {
+        for db in self.context.data.existing() {
+            if self.known.insert(db) {
+                self.step(Input::Local(db), String::new()).await;
+            }
         }
     }
 
@@ -137,6 +168,7 @@ impl Owner {
         if !detail.is_empty() {
             self.details.insert(level, detail.clone());
         }
+        self.measure(&input);
         let output = self.node.step(self.now(), input);
         let Output { persist, start, send, events } = output;
         if let Some(ledger) = persist {
@@ -151,6 +183,17 @@ impl Owner {
         for event in events {
             let detail = if event.level == level { detail.as_str() } else { "" };
             self.tell(&event, detail);
+        }
+    }
+
+    /// Notes how fast files come.
+    fn measure(&mut self, input: &Input) {
+        if let Input::Progress { db, progress: Progress::Fetched { bytes, .. }, .. } = input {
+            let first = Meter { since: Instant::now(), first: *bytes, bytes: *bytes };
+            self.meters.entry(*db).or_insert(first).bytes = *bytes;
+        }
+        if let Input::Fetched { db, .. } | Input::TransferFailed { db, .. } = input {
+            self.meters.remove(db);
         }
     }
 
@@ -170,11 +213,11 @@ impl Owner {
     }
 
     fn publish(&self) {
-        let view = view_of(&self.node, self.began, &self.details);
-        let admission = match (view.status.role, view.status.node.state) {
-            (Role::Primary, _) => Admission::Primary,
-            (Role::Replica, NodeStateName::Connected) => Admission::Replica,
-            (Role::Replica | Role::Promoting, _) => Admission::Cut,
+        let view = view_of(&self.node, self.began, &self.details, &self.meters);
+        let admission = match view.status.role {
+            Role::Primary => Admission::Primary,
+            Role::Replica if view.is_up() => Admission::Replica,
+            Role::Replica | Role::Promoting => Admission::Cut,
         };
         self.view.store(Arc::new(view));
         self.admission.store(admission as u8, Ordering::Release);
@@ -332,12 +375,13 @@ impl Owner {
     }
 }
 
-fn view_of(node: &Node, began: Instant, details: &BTreeMap<Level, String>) -> View {
+fn view_of(node: &Node, began: Instant, details: &BTreeMap<Level, String>, meters: &BTreeMap<Db, Meter>) -> View {
+    let rates = meters.iter().map(|(db, meter)| (*db, meter.rate())).collect();
     let status = node.status();
     let standings = status.shards.iter().map(|shard| (shard.db, node.standing(shard.db))).collect();
     // No node has so many databases: what is said of this one is said of all that it does not know.
     let standing = node.standing(Db(u32::MAX));
-    View { status, began, standings, standing, details: details.clone() }
+    View { status, began, standings, standing, details: details.clone(), rates }
 }
 
 /// Whom an input is about.

@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lineage::Lsn;
 use replication_proto::{Address, Cause, Db, Input, LinkId, Positions, RunId, SyncReason, Verdict};
@@ -141,7 +141,7 @@ struct Stream {
     connection: Link,
     /// Where the next frames must begin.
     next: Lsn,
-    /// The end of the primary's log, as last heard.
+    /// Up to where the primary's log is written, as last heard.
     end: Lsn,
     /// Frames that wait for a place in the queue.
     waiting: Option<(Lsn, Vec<u8>)>,
@@ -156,8 +156,6 @@ struct Stream {
     acknowledged: Ack,
     /// Whether anything came since the owner was last told.
     heard: bool,
-    /// Since when the primary has announced what it does not send.
-    owed_since: Option<Instant>,
 }
 
 /// What woke the task.
@@ -205,7 +203,6 @@ impl Stream {
             unsent: Vec::new(),
             acknowledged: Ack::default(),
             heard: true,
-            owed_since: None,
         }
     }
 
@@ -262,7 +259,10 @@ impl Stream {
                     self.acknowledge();
                     Ok(())
                 }
-                Woken::Tell => self.tell(),
+                Woken::Tell => {
+                    self.tell();
+                    Ok(())
+                }
             };
             if let Err(broken) = done {
                 return Some(broken);
@@ -283,16 +283,13 @@ impl Stream {
                 Some(Reply::Frames { lsn, bytes }) if lsn == self.next => {
                     self.next += bytes.len() as u64;
                     self.end = self.end.max(self.next);
-                    self.owed_since = None;
                     self.waiting = Some((lsn, bytes.to_vec()));
                 }
                 Some(Reply::Frames { lsn, .. }) => {
                     return Err(Broken::new(Cause::Gap, format!("frames from {lsn} instead of {}", self.next)));
                 }
-                Some(Reply::Alive { end, written, .. }) => {
-                    self.end = self.end.max(end);
-                    self.owed_since = (written > self.next).then(|| self.owed_since.unwrap_or_else(Instant::now));
-                }
+                // What is not written there is not sent, so it is not missing here.
+                Some(Reply::Alive { written, .. }) => self.end = self.end.max(written),
                 Some(Reply::Refused(refusal)) => return Err(Broken::refused(&refusal, Cause::Rejected)),
                 Some(_) => return Err(Broken::unexpected("a stream of frames")),
             }
@@ -317,17 +314,14 @@ impl Stream {
     }
 
     /// Tells the owner, if there is anything to tell.
-    fn tell(&mut self) -> Result<(), Broken> {
-        let timeout = self.context.settings().timeout();
-        if self.owed_since.is_some_and(|since| since.elapsed() > timeout) {
-            return Err(Broken::new(Cause::Silence, "the primary announces frames and does not send them"));
-        }
+    fn tell(&mut self) {
         // What waits here for its place has come, however long it waits.
         if std::mem::take(&mut self.heard) || self.waiting.is_some() {
-            let positions = self.context.data.positions(self.db);
+            let mut positions = self.context.data.positions(self.db);
+            // A long frame gets somewhere while it comes.
+            positions.received += self.connection.inbox.len() as u64;
             self.context.tell_soon(Input::Position { db: self.db, link: self.link, positions, end: self.end });
         }
-        Ok(())
     }
 }
 
@@ -352,7 +346,8 @@ impl Applier {
             if self.cancel.load(Ordering::Acquire) {
                 return None;
             }
-            if let Err(fault) = self.data.apply(self.db, &bytes, at, self.generation) {
+            let is_wanted = || !self.cancel.load(Ordering::Acquire);
+            if let Err(fault) = self.data.apply(self.db, &bytes, at, self.generation, &is_wanted) {
                 return Some(Broken::new(fault.cause, fault.detail));
             }
             if self.sync == Sync::AtOnce && batches.is_empty() {

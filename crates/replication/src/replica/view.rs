@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use replication_proto::{Db, Level, Millis, Standing, Status};
+use replication_proto::{
+    Db, Level, Millis, NodeStateName, Role, ShardStateName, ShardStatus, Standing, Status, SyncPhase,
+};
 
 /// One moment of this node's replication; never half of a transition.
 #[derive(Clone, Debug)]
@@ -18,9 +20,54 @@ pub struct View {
     pub standing: Standing,
     /// What exactly happened last to each machine, for people.
     pub details: BTreeMap<Level, String>,
+    /// How fast files come for each transfer, in bytes a second.
+    pub rates: BTreeMap<Db, u64>,
 }
 
 impl View {
+    /// Whether this is a replica to which everything flows that its primary has, but for databases that an operator has
+    /// detached.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        let flows = |shard: &ShardStatus| shard.detached || shard.state == ShardStateName::Connected;
+        self.status.role == Role::Replica
+            && self.status.node.state == NodeStateName::Connected
+            && self.status.shards.iter().all(flows)
+    }
+
+    /// For how long not everything flows, in milliseconds; 0 if it does.
+    #[must_use]
+    pub fn down_ms(&self) -> u64 {
+        let node = &self.status.node;
+        if self.is_up() {
+            return 0;
+        }
+        match node.down_since {
+            Some(since) => self.age_ms(since),
+            None => {
+                let down = self.status.shards.iter().filter(|shard| shard.state != ShardStateName::Connected);
+                down.map(|shard| self.age_ms(shard.since)).max().unwrap_or_default()
+            }
+        }
+    }
+
+    /// Bytes that are here and bytes of all files, of the full syncs that are under way together.
+    #[must_use]
+    pub fn transferred(&self) -> Option<(u64, u64)> {
+        let phases = self.status.shards.iter().filter_map(|shard| shard.transfer.map(|transfer| transfer.phase));
+        let sizes = phases.map(|phase| match phase {
+            SyncPhase::Transferring { bytes, total } => (bytes, total),
+            SyncPhase::Interrupted | SyncPhase::Preparing { .. } | SyncPhase::Installing { .. } => (0, 0),
+        });
+        sizes.reduce(|(bytes, total), (more, of)| (bytes + more, total + of))
+    }
+
+    /// Whether the data of a database may be shown and counted on: no full sync has been decided on for it.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.status.shards.iter().all(|shard| shard.transfer.is_none())
+    }
+
     /// How long ago a moment of the machine's clock is, in milliseconds.
     #[must_use]
     pub fn age_ms(&self, moment: Millis) -> u64 {

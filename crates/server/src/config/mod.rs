@@ -29,6 +29,7 @@ pub use composite::{EventClasses, MemoryShare, OutputLimit, OutputLimits, Primar
 pub use docs::{parameters_markdown, sample_conf};
 pub use load::{ConfigError, Origin, Settings};
 pub use parameters::{Config, PARAMETERS};
+pub use parse::words;
 pub use rewrite::{RewriteError, rewrite};
 pub use table::{Change, Effect, Group, Parameter, Privacy};
 pub use value::{AppendFsync, Compression, LogFormat, LogLevel, Permission, Words};

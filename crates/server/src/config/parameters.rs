@@ -242,45 +242,45 @@ parameters! {
 
     [Replication]
     /// The primary that this instance follows.
-    replicaof: Option<PrimaryAddress> = None, alias("slaveof"), start_only, no_effect;
+    replicaof: Option<PrimaryAddress> = None, alias("slaveof"), start_only;
     /// Password for the primary.
-    masterauth: String [Text::Any] = String::new(), secret, no_effect;
+    masterauth: String [Text::Any] = String::new(), secret;
     /// User for the primary.
-    masteruser: String [Text::Any] = String::new(), no_effect;
+    masteruser: String [Text::Any] = String::new();
     /// Whether a replica that lost its primary answers reads.
-    replica_serve_stale_data: bool = true, alias("slave-serve-stale-data"), no_effect;
-    /// Whether a replica refuses writes of clients.
+    replica_serve_stale_data: bool = true, alias("slave-serve-stale-data");
+    /// A replica always refuses writes of clients: its log is its primary's.
     replica_read_only: bool = true, alias("slave-read-only"), no_effect;
     /// Sentinel promotes the replica with the lowest; 0 is never promoted.
-    replica_priority: u32 [integer(0, MAX_I32)] = 100, alias("slave-priority"), no_effect;
+    replica_priority: u32 [integer(0, MAX_I32)] = 100, alias("slave-priority");
     /// Whether Sentinel is told of this replica.
-    replica_announced: bool = true, no_effect;
+    replica_announced: bool = true;
     /// Address that a replica reports to its primary; empty is the one it connects from.
-    replica_announce_ip: String [Text::Any] = String::new(), alias("slave-announce-ip"), no_effect;
+    replica_announce_ip: String [Text::Any] = String::new(), alias("slave-announce-ip");
     /// Port that a replica reports to its primary; 0 is its own.
-    replica_announce_port: u16 [integer(0, 65535)] = 0, alias("slave-announce-port"), no_effect;
+    replica_announce_port: u16 [integer(0, 65535)] = 0, alias("slave-announce-port");
     /// Seconds without a byte after which the other side counts as gone.
     repl_timeout: u32 [integer(1, MAX_I32)] = 10;
     /// Seconds that connecting to the primary and the first exchange with it may take.
-    repl_connect_timeout: u32 [integer(1, MAX_I32)] = 5, no_effect;
+    repl_connect_timeout: u32 [integer(1, MAX_I32)] = 5;
     /// Seconds in which the primary must answer from where a replica may continue.
-    repl_reply_timeout: u32 [integer(1, MAX_I32)] = 10, no_effect;
+    repl_reply_timeout: u32 [integer(1, MAX_I32)] = 10;
     /// Seconds without progress after which a full copy is interrupted; it is resumed later.
-    repl_progress_timeout: u32 [integer(1, MAX_I32)] = 30, no_effect;
+    repl_progress_timeout: u32 [integer(1, MAX_I32)] = 30;
     /// Milliseconds before the first new attempt after a failure; they double with each further one.
-    repl_backoff_min: u32 [integer(1, MAX_I32)] = 100, no_effect;
+    repl_backoff_min: u32 [integer(1, MAX_I32)] = 100;
     /// Milliseconds that two attempts are apart at most.
-    repl_backoff_max: u32 [integer(1, MAX_I32)] = 30_000, no_effect;
+    repl_backoff_max: u32 [integer(1, MAX_I32)] = 30_000;
     /// Seconds of working replication after which earlier failures are forgotten.
-    repl_stable_after: u32 [integer(1, MAX_I32)] = 30, no_effect;
+    repl_stable_after: u32 [integer(1, MAX_I32)] = 30;
     /// Failed attempts in a row after which an alarm is raised and attempts pause; 0 is no limit.
-    repl_retry_limit: u32 [integer(0, MAX_I32)] = 64, no_effect;
+    repl_retry_limit: u32 [integer(0, MAX_I32)] = 64;
     /// Seconds of that pause; 0 is until an operator says REPLICATION RESET.
-    repl_retry_cooldown: u32 [integer(0, MAX_I32)] = 300, no_effect;
+    repl_retry_cooldown: u32 [integer(0, MAX_I32)] = 300;
     /// Full copies that may run at the same time, given or taken.
-    repl_max_parallel_syncs: u32 [integer(1, 1024)] = 2, no_effect;
+    repl_max_parallel_syncs: u32 [integer(1, 1024)] = 2;
     /// Bytes a second that full copies together may take from the primary; 0 is no limit.
-    repl_fullsync_rate: u64 [memory(0, MAX_MEMORY)] = 0, no_effect;
+    repl_fullsync_rate: u64 [memory(0, MAX_MEMORY)] = 0;
     /// How much log is kept for replicas that are behind, beyond `log-retain-bytes`; 0 is no limit.
     repl_log_retain_max: u64 [memory(0, MAX_MEMORY)] = 8 * GB;
     /// Replicas that must have synced a write before it is answered; 0 is none.
@@ -290,7 +290,7 @@ parameters! {
     /// Seconds for which data that a full copy replaced, and that the primary lacks, is kept.
     quarantine_keep: u64 [integer(0, MAX_I64)] = 604_800, no_effect;
     /// Program that is run when an alarm is raised or cleared, with words before those that it gets: raised or cleared, alarm, database or -, detail.
-    alarm_command: String [Text::Any] = String::new(), start_only, no_effect;
+    alarm_command: String [Text::Any] = String::new(), start_only;
     /// Seconds between two signs of life of a primary.
     repl_ping_replica_period: u32 [integer(1, MAX_I32)] = 10, alias("repl-ping-slave-period"), no_effect;
     /// Size of Redis's buffer for replicas that come back; they continue from the log here, see `log-retain-bytes`.

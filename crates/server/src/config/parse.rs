@@ -97,6 +97,14 @@ fn nibble(digit: u8) -> u8 {
     }
 }
 
+/// The words of a parameter that is a command line.
+///
+/// # Errors
+/// When a quote is not closed.
+pub fn words(line: &str) -> Result<Vec<String>, &'static str> {
+    split_words(line.as_bytes())
+}
+
 /// A line that `split_words` takes apart into `words` again.
 pub fn join_words<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     words.into_iter().map(quote).collect::<Vec<_>>().join(" ")

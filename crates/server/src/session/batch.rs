@@ -8,12 +8,14 @@ use commands::{Args, Error, KeyRef, Wait};
 use engine::{Place, Ran, Scratch};
 use keyspace::Millis;
 use replication::primary::Opening;
+use replication::replica::Admission;
 use resp::{Limits, Parsed, Parser, ProtocolError, Reply, Request, Trust};
 use smallvec::SmallVec;
 
 use crate::catalog::{self, CommandNumber, Numbers};
 use crate::code::{self, Breadth, Code, Ended};
 use crate::desk::Desk;
+use crate::following;
 use crate::gate::Marks;
 use crate::meter::{self, Meter};
 use crate::rules::Rules;
@@ -186,6 +188,12 @@ impl Batch<'_> {
         if self.state.trust == Trust::Unauthenticated && !command.spec.flags.has(Flags::NO_AUTH) {
             return self.reject(number, "NOAUTH Authentication required.");
         }
+        let admission = self.shared.replica.admission();
+        if admission != Admission::Primary
+            && let Some(text) = self.not_admitted(admission, command)
+        {
+            return self.reject(number, text);
+        }
         if self.state.queue.is_some()
             && let Some(verdict) = self.enqueue(command, number, args)
         {
@@ -289,6 +297,16 @@ impl Batch<'_> {
             Outcome::Exec => self.exec(),
             Outcome::Watch(keys) => self.watch(keys),
         }
+    }
+
+    /// Why a replica does not run a command, if it does not.
+    #[cold]
+    fn not_admitted(&self, admission: Admission, command: &Command) -> Option<&'static str> {
+        following::refusal(admission, &self.rules.config, command).or_else(|| {
+            let shard = self.shared.instance.shard(self.state.database);
+            let looks_at_keys = matches!(command.run, Run::View(_));
+            (looks_at_keys && shard.is_some_and(|shard| shard.is_damaged())).then_some(following::LOADING)
+        })
     }
 
     #[cold]

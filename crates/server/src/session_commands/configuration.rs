@@ -4,9 +4,10 @@
 
 use commands::glob::{self, Case};
 use commands::{Error, text};
+use replication::replica::Order;
 
 use super::{Answer, Call, Outcome, at_desk};
-use crate::config;
+use crate::{config, following};
 
 pub(super) fn run(name: &str, call: &mut Call<'_>) -> Answer {
     match name {
@@ -51,6 +52,10 @@ fn rewrite() -> Answer {
         // Within a change, so that nothing changes meanwhile and one rewrite runs at a time.
         let rewritten = context.shared.configure(|config| config::rewrite(file, config).map(|()| Vec::new()));
         rewritten.map_err(|error| Error::from(error.to_string()))?;
+        // What the file says now is no news at the next start.
+        let says = following::configured(&context.shared.config.load());
+        let known = context.shared.replica.order(Order::FileSays(says));
+        known.map_err(|sentence| Error::from(format!("MISCONF The file is written, but {sentence}.")))?;
         reply.ok();
         Ok(())
     })

@@ -17,6 +17,7 @@ mod connection;
 mod debug;
 mod debug_keys;
 mod debug_protocol;
+mod following;
 mod info;
 mod key_look;
 mod latency;
@@ -126,6 +127,7 @@ fn dispatch(call: &mut Call<'_>) -> Answer {
         Some("config") => configuration::run(name, call),
         Some("latency") => latency::run(name, call),
         Some("memory") => memory::run(name, call),
+        Some("replication") => following::replication(name, call),
         Some("slowlog") => slow_commands::run(name, call),
         Some(_) => not_built(),
         None => run_plain(name, call),
@@ -142,6 +144,7 @@ fn run_plain(name: &str, call: &mut Call<'_>) -> Answer {
         "debug" => debug::run(call),
         "multi" | "exec" | "discard" | "watch" | "unwatch" => transaction::run(name, call),
         "replconf" | "syncmeta" | "syncshard" => links::run(name, call),
+        "replicaof" | "slaveof" | "dbslaveof" => following::run(name, call),
         "lolwut" => lolwut::run(call),
         _ => not_built(),
     }

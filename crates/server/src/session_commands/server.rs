@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use commands::{Args, Error, text};
+use replication::replica::Admission;
 
 use super::{Answer, Call, Outcome};
 
@@ -23,8 +24,16 @@ fn time(call: &mut Call<'_>) {
     call.reply.bulk(since.subsec_micros().to_string().as_bytes());
 }
 
-/// Always a primary, and without replicas.
 fn role(call: &mut Call<'_>) {
+    if call.shared.replica.admission() != Admission::Primary {
+        let (host, port, state, offset) = super::info::replica::role(call.shared);
+        call.reply.array(5);
+        call.reply.bulk(b"slave");
+        call.reply.bulk(host.as_bytes());
+        call.reply.integer(port.into());
+        call.reply.bulk(state.as_bytes());
+        return call.reply.integer(i64::try_from(offset).unwrap_or(i64::MAX));
+    }
     let offset = super::info::replication_offset(&call.shared.instance);
     call.reply.array(3);
     call.reply.bulk(b"master");

@@ -7,6 +7,7 @@ use commands::Args;
 use engine::memory_store::MemoryStores;
 use engine::{Instance, Scratch};
 use keyspace::Millis;
+use replication::replica::Prepared;
 use resp::{Protocol, Reply};
 
 use super::{DeskContext, Outcome};
@@ -64,7 +65,9 @@ impl Server {
         let options = engine::Options::new(dir.path(), Arc::new(MemoryStores::default()));
         let (instance, _) = Instance::open(options, clock()).unwrap();
         let host = Arc::new(FakeHost::default());
-        let shared = Shared::new(settings, instance, host.clone(), (1, 1)).unwrap();
+        let prepared = Prepared::load(dir.path(), None).unwrap();
+        let shared = Shared::new(settings, prepared, instance, host.clone(), (1, 1)).unwrap();
+        shared.replica.start().unwrap();
         Self { shared: Arc::new(shared), host, dir }
     }
 
@@ -117,6 +120,12 @@ impl Server {
         });
         ran.unwrap();
         String::from_utf8(reply.into_buffer()).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.replica.stop();
     }
 }
 

@@ -182,7 +182,7 @@ fn what_has_no_effect_is_said_once() {
     let file =
         folder.file("x.conf", "appendonly no\nappendonly no\nmasterauth swordfish\nhz 10\nport 7000\ntls-port 1\n");
     let warnings = Settings::load(Some(&file), &["--daemonize".to_owned(), "yes".to_owned()]).unwrap().warnings;
-    assert_eq!(warnings.len(), 4, "{warnings:?}");
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
     let line = format!("line 6 of {}", file.display());
     assert_eq!(warnings[0], format!("'tls-port' ({line}) is ignored: it is Redis's, and has no meaning here"));
     assert!(

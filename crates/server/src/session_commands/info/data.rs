@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use engine::{Instance, Shard};
+use replication::replica::Admission;
 
 use super::lines::Lines;
+use super::replica;
 use crate::saves::Status;
 use crate::shared::{Shared, clock};
 
@@ -78,8 +80,13 @@ pub(super) fn replication(shared: &Shared, lines: &mut Lines) {
     let id = lineage.and_then(|lineage| lineage.current().map(|era| era.id.to_string()));
     let end = replication_offset(instance);
     let held = log_bytes(instance);
+    let is_primary = shared.replica.admission() == Admission::Primary;
     // Sentinel wants the role before anything about replicas.
-    lines.put("role", "master");
+    if is_primary {
+        lines.put("role", "master");
+    } else {
+        replica::replication(shared, lines);
+    }
     lines.put("connected_slaves", 0);
     lines.put("master_failover_state", "no-failover");
     lines.put("master_replid", id.as_deref().unwrap_or(NO_ID));
@@ -88,8 +95,11 @@ pub(super) fn replication(shared: &Shared, lines: &mut Lines) {
     lines.put("second_repl_offset", -1);
     lines.put("repl_backlog_active", 1);
     lines.put("repl_backlog_size", shared.config.load().log_retain_bytes);
-    lines.put("repl_backlog_first_byte_offset", end - held);
+    lines.put("repl_backlog_first_byte_offset", end.saturating_sub(held));
     lines.put("repl_backlog_histlen", held);
+    if !is_primary {
+        replica::machines(shared, lines);
+    }
 }
 
 /// Exact counts, unless settle is busy: then those of the end of its last cycle. Expired keys that are still there

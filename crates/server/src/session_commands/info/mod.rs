@@ -9,6 +9,7 @@ mod data;
 mod lines;
 mod process;
 mod procfs;
+pub(super) mod replica;
 mod space;
 
 use commands::Args;
