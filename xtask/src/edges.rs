@@ -25,6 +25,7 @@ pub const OURS: &[(&str, MayUse)] = &[
         "server",
         MayUse::Only(&["resp", "lineage", "replication-proto", "keyspace", "engine", "replication", "commands"]),
     ),
+    ("sim", MayUse::Only(&["resp", "lineage", "replication-proto", "keyspace", "replog", "engine", "commands"])),
     ("haypile", MayUse::Any),
     ("xtask", MayUse::Only(&[])),
 ];

@@ -467,7 +467,7 @@ pub fn begin_epoch(shard: &Shard, clock: Millis) -> Result<(), Fault> {
     shard.note_time(Millis(shard.log.time_ms()));
     for _ in 0..100 {
         let _ = shard.log.write_to_blocking(end);
-        shard.log.request_sync(end);
+        settle::ask_for_sync(shard, end);
         if shard.log.wait_synced(end, Duration::from_millis(100)) {
             return Ok(());
         }

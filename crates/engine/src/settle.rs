@@ -309,6 +309,16 @@ fn sync_before_write(shard: &Shard, cycle: &Cycle, settling: &Settling) -> Resul
     if settling.replayed.is_some() { Ok(()) } else { sync(shard, cycle.through) }
 }
 
+/// Has the log made durable through `lsn`, soon.
+pub fn ask_for_sync(shard: &Shard, lsn: Lsn) {
+    shard.log.request_sync(lsn);
+    if shard.log.background() == Background::Manual {
+        // Nobody else will do it.
+        shard.log.step_writer();
+        shard.log.step_syncer();
+    }
+}
+
 /// Makes the log durable through `lsn`. Waits.
 ///
 /// # Errors
@@ -317,13 +327,12 @@ pub fn sync(shard: &Shard, lsn: u64) -> Result<(), Fault> {
     let lsn = Lsn(lsn);
     loop {
         let _ = shard.log.write_to_blocking(lsn);
-        shard.log.request_sync(lsn);
-        if shard.log.background() == Background::Manual {
-            // Nobody else will do it.
-            shard.log.step_writer();
-            shard.log.step_syncer();
-        }
-        if shard.log.wait_synced(lsn, SYNC_WAIT) {
+        ask_for_sync(shard, lsn);
+        let patience = match shard.log.background() {
+            Background::Threads => SYNC_WAIT,
+            Background::Manual => Duration::ZERO,
+        };
+        if shard.log.wait_synced(lsn, patience) {
             return Ok(());
         }
         match shard.log.health() {
