@@ -67,4 +67,36 @@ pub(crate) const COMMANDS: &[Command] = &[
                 Argument::string("lineage"),
             ]),
     ),
+    Command::session(
+        Spec::new("snapshot", -3, "Serves a replica that fetches a copy of a database.")
+            .group(Group::Server, "0.1.0")
+            .costs("O(N) where N is the number of bytes read; OPEN makes a copy of the database in the background")
+            .flags(OF_NODES)
+            .arguments(&[Argument::one_of(
+                "what",
+                &[
+                    Argument::block(
+                        "open",
+                        &[
+                            Argument::word("open", "OPEN"),
+                            Argument::integer("version"),
+                            Argument::string("node-id"),
+                            Argument::integer("database"),
+                        ],
+                    ),
+                    Argument::block(
+                        "read",
+                        &[
+                            Argument::word("read", "READ"),
+                            Argument::integer("lease"),
+                            Argument::integer("file"),
+                            Argument::integer("offset"),
+                            Argument::integer("length"),
+                        ],
+                    ),
+                    Argument::block("keep", &[Argument::word("keep", "KEEP"), Argument::integer("lease")]),
+                    Argument::block("close", &[Argument::word("close", "CLOSE"), Argument::integer("lease")]),
+                ],
+            )]),
+    ),
 ];

@@ -16,12 +16,13 @@ mod feed;
 mod link;
 mod local;
 mod replicas;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,8 @@ use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
 
 pub use connection::{Announced, Arrival, Client, Opening, Socket};
+pub use snapshots::Snapshots;
+
 pub use replicas::{Measure, Need, ReplicaState, ReplicaView, ShardView};
 
 use replicas::Replicas;
@@ -70,12 +73,24 @@ pub struct Settings {
     pub max_lag: Duration,
     /// For a replica that is connected, at most so many bytes of log are kept (`repl-log-retain-max`).
     pub retain_max: u64,
+    /// How many replicas may fetch snapshots at a time (`repl-max-parallel-syncs`).
+    pub max_syncs: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(10), max_lag: Duration::from_secs(10), retain_max: 8 << 30 }
+        let (timeout, max_lag) = (Duration::from_secs(10), Duration::from_secs(10));
+        Self { timeout, max_lag, retain_max: 8 << 30, max_syncs: 2 }
     }
+}
+
+/// How many shard links were told what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verdicts {
+    /// To continue.
+    pub continued: u64,
+    /// To start anew.
+    pub refused: u64,
 }
 
 /// The primary's side of a node.
@@ -84,10 +99,16 @@ pub struct Primary {
     node: Arc<dyn Node>,
     settings: Mutex<Settings>,
     replicas: Mutex<Replicas>,
+    snapshots: Arc<Snapshots>,
+    /// Whether a thread looks after the snapshots just now.
+    tidying: AtomicBool,
     /// How many replicas keep up; a copy for writes, which look at it often.
     good: AtomicUsize,
     /// Counts what replicas acknowledged; who waits for acknowledgements watches it.
     acknowledged: watch::Sender<u64>,
+    /// Shard links that continued, and those that were told to start anew.
+    continued: AtomicU64,
+    refused: AtomicU64,
     /// Bytes sent to replicas and received from them.
     sent: AtomicU64,
     received: AtomicU64,
@@ -102,13 +123,18 @@ impl Primary {
     #[must_use]
     pub fn new(instance: Arc<Instance>, node: Arc<dyn Node>, settings: Settings) -> Arc<Self> {
         let (arrivals, receiver) = mpsc::channel(ARRIVALS);
+        let snapshots = Snapshots::new(Arc::clone(&instance), Arc::clone(&node), settings.max_syncs);
         Arc::new(Self {
             instance,
             node,
+            snapshots: Arc::new(snapshots),
             settings: Mutex::new(settings),
             replicas: Mutex::default(),
+            tidying: AtomicBool::new(false),
             good: AtomicUsize::new(0),
             acknowledged: watch::Sender::new(0),
+            continued: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
             arrivals,
@@ -124,9 +150,11 @@ impl Primary {
     pub fn start(self: &Arc<Self>) -> io::Result<JoinHandle<()>> {
         let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(READERS).build()?;
         let receiver = self.receiver.lock().take().expect("the links thread is started once");
+        self.snapshots.clean();
         let own = Arc::clone(self);
         std::thread::Builder::new().name("links".to_owned()).spawn(move || {
-            runtime.block_on(own.live(receiver));
+            runtime.block_on(Arc::clone(&own).live(receiver));
+            own.snapshots.stop();
             runtime.shutdown_timeout(LAST_WORDS);
         })
     }
@@ -144,6 +172,7 @@ impl Primary {
     /// Changes what may be changed.
     pub fn configure(&self, settings: Settings) {
         *self.settings.lock() = settings;
+        self.snapshots.set_most(settings.max_syncs);
         self.count_good();
     }
 
@@ -152,6 +181,12 @@ impl Primary {
     pub fn replicas(&self) -> Vec<ReplicaView> {
         let shards = local::ends(&self.instance);
         self.replicas.lock().view(&shards, Instant::now())
+    }
+
+    /// The copies of databases for those who cannot continue.
+    #[must_use]
+    pub fn snapshots(&self) -> &Arc<Snapshots> {
+        &self.snapshots
     }
 
     /// How many replicas keep up.
@@ -179,6 +214,13 @@ impl Primary {
         self.acknowledged.subscribe()
     }
 
+    /// What those who asked to continue were told.
+    #[must_use]
+    pub fn verdicts(&self) -> Verdicts {
+        let (continued, refused) = (self.continued.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed));
+        Verdicts { continued, refused }
+    }
+
     /// Bytes sent to replicas, and received from them.
     #[must_use]
     pub fn traffic(&self) -> (u64, u64) {
@@ -195,7 +237,10 @@ impl Primary {
                     Some(arrival) => self.welcome(arrival),
                     None => return,
                 },
-                _ = looks.tick() => self.count_good(),
+                _ = looks.tick() => {
+                    self.count_good();
+                    self.tidy();
+                }
                 _ = stopped.wait_for(|stopped| *stopped) => return,
             }
         }
@@ -211,6 +256,19 @@ impl Primary {
                 tokio::spawn(feed::serve(primary, link, ask));
             }
             Err(error) => tracing::warn!("a replica's link cannot be served: {error}"),
+        }
+    }
+
+    /// Looks after the snapshots, on a thread that may wait.
+    fn tidy(self: &Arc<Self>) {
+        let retain_max = self.settings().retain_max;
+        let retain_max = if retain_max == 0 { u64::MAX } else { retain_max };
+        if !self.tidying.swap(true, Ordering::AcqRel) {
+            let own = Arc::clone(self);
+            tokio::task::spawn_blocking(move || {
+                own.snapshots.tidy(retain_max);
+                own.tidying.store(false, Ordering::Release);
+            });
         }
     }
 

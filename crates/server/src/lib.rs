@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod acknowledged;
 pub mod catalog;
 pub mod client;
 mod code;

@@ -17,6 +17,7 @@ pub(crate) fn settings(config: &Config) -> Settings {
         timeout: Duration::from_secs(config.repl_timeout.into()),
         max_lag: Duration::from_secs(config.min_replicas_max_lag.into()),
         retain_max: config.repl_log_retain_max,
+        max_syncs: config.repl_max_parallel_syncs as usize,
     }
 }
 

@@ -26,8 +26,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use replication::primary::{Arrival, Opening};
-use resp::{Parser, Request};
+use resp::{Parser, Reply, Request};
 
+use crate::acknowledged;
 use crate::client::{ClientInfo, Kill, Place};
 use crate::desk::{Answer, Next, Task};
 use crate::links::LinkClient;
@@ -35,6 +36,7 @@ use crate::outbox::Outbox;
 use crate::rules::Rules;
 use crate::session::batch::{Batch, Halt, Need, Why, end_reply};
 use crate::session_commands::links;
+use crate::session_commands::waits::Awaited;
 use crate::shared::clock;
 use crate::socket::{self, Reader, Writer};
 use crate::state::{Replies, SessionState};
@@ -99,6 +101,7 @@ enum Wait {
     Sleep(Duration),
     /// For something to come. Its deadline is the client's.
     Blocked(Blocked),
+    Acknowledged(Awaited),
     /// Until it is killed: the server ends. Its deadline is the server's.
     Killed,
 }
@@ -349,6 +352,7 @@ impl Session {
             let marks = batch.marks;
             self.worker.turn.touch(&marks);
             output.next_marks.raise(marks.as_gate());
+            self.state.seen.raise(marks.as_gate());
             halt
         };
         self.state.info.last_active.store(now.0, Ordering::Relaxed);
@@ -437,6 +441,10 @@ impl Session {
                 self.input = bytes.rest(at + len);
                 Wait::Blocked(self.join_waiting(waits.0, &waits.1))
             }
+            Need::Acknowledged(awaited) => {
+                self.input = bytes.rest(at + len);
+                Wait::Acknowledged(awaited)
+            }
             Need::Sleep(time) => {
                 self.input = bytes.rest(at + len);
                 Wait::Sleep(time)
@@ -487,6 +495,13 @@ impl Session {
                 self.unless_killed(tokio::time::sleep(time)).await;
             }
             Wait::Blocked(blocked) => self.wait_blocked(blocked).await,
+            Wait::Acknowledged(awaited) => {
+                let mut reply = Reply::new(self.state.protocol);
+                let wait = acknowledged::Wait::new(&self.worker.shared, awaited, &self.state.seen);
+                if self.unless_killed(wait.answer(&mut reply)).await.is_some() {
+                    self.take_answer(Answer { reply: reply.into_buffer(), ..Answer::default() });
+                }
+            }
             Wait::Killed => {
                 self.unless_killed(std::future::pending::<()>()).await;
             }
@@ -538,6 +553,7 @@ impl Session {
             }
             end_reply(&mut self.state, &mut output.next, mark);
         }
+        self.state.seen.raise(answer.marks.as_gate());
         self.worker.turn.touch(&answer.marks);
         self.hand_over(&self.worker.rules());
     }

@@ -160,7 +160,7 @@ impl Shared {
             }
             "recovery-log-max" => self.instance.set_recovery_log_max(config.recovery_log_max),
             "log-retain-bytes" => self.instance.set_log_retain_bytes(config.log_retain_bytes),
-            "repl-timeout" | "min-replicas-max-lag" | "repl-log-retain-max" => {
+            "repl-timeout" | "min-replicas-max-lag" | "repl-log-retain-max" | "repl-max-parallel-syncs" => {
                 self.primary.configure(links::settings(config));
             }
             "loglevel" => self.host.set_log_level(config.loglevel),

@@ -8,6 +8,7 @@ use resp::{Protocol, Trust};
 
 use crate::client::ClientInfo;
 use crate::config::Config;
+use crate::gate::Marks;
 use crate::transaction::{Assembly, Queue, Watched};
 
 /// Which replies are sent (`CLIENT REPLY`).
@@ -42,6 +43,8 @@ pub struct SessionState {
     pub watched: Vec<Watched>,
     /// A reply of EXEC that is not complete: its rest comes before anything else.
     pub assembly: Option<Box<Assembly>>,
+    /// What the session has seen and done: what WAIT waits for.
+    pub(crate) seen: Marks,
     /// What a replica said of itself (`REPLCONF`).
     pub announced: Option<Box<Announced>>,
 }
@@ -57,6 +60,7 @@ impl SessionState {
             queue: None,
             watched: Vec::new(),
             assembly: None,
+            seen: Marks::default(),
             announced: None,
         }
     }

@@ -24,6 +24,7 @@ mod random;
 mod replication;
 mod replication_cases;
 mod replication_feed;
+mod replication_snapshot;
 mod server;
 mod snapshot;
 mod stop;

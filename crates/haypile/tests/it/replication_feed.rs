@@ -8,7 +8,7 @@ use resp::Value;
 
 use crate::follower::{Follower, Heard, Link, meta};
 use crate::server::{Server, until};
-use crate::wire::{bulk, ok};
+use crate::wire::{bulk, error, ok};
 
 /// Where the log of a database ends, and its lineage, as a new replica is told.
 fn state_of(server: &Server, db: u32) -> (Lsn, Lineage) {
@@ -260,4 +260,91 @@ fn a_replica_that_does_not_read_costs_no_memory() {
     let (end, _) = state_of(&server, 0);
     let mut log = Vec::new();
     link.receive(&mut log, end);
+}
+
+#[test]
+fn wait_counts_the_replicas_that_have_what_was_written() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    assert_eq!(client.ask("WAIT 1 10"), Value::Integer(0));
+    let (follower, _control) = Follower::join(&server, 7);
+    let (mut link, _) = follower.ask(&server, 0, Lsn::ZERO, &Lineage::new());
+    let mut log = Vec::new();
+    assert_eq!(client.ask("SET k v"), ok());
+    assert_eq!(client.ask("WAIT 1 20"), Value::Integer(0), "nothing was acknowledged");
+    assert_eq!(client.ask("WAIT 0 0"), Value::Integer(0));
+    client.send(&[b"WAIT", b"1", b"0"]);
+    link.receive(&mut log, state_of(&server, 0).0);
+    assert_eq!(client.read(), Value::Integer(1));
+    assert_eq!(client.ask("WAIT 2 20"), Value::Integer(1));
+    assert_eq!(client.ask("WAITAOF 1 1 0"), Value::Array(vec![Value::Integer(1), Value::Integer(1)]));
+    // In one batch with the write it waits for.
+    client.send_raw(b"SET k w\r\nWAITAOF 1 1 0\r\nGET k\r\n");
+    assert_eq!(client.read(), ok());
+    link.receive(&mut log, state_of(&server, 0).0);
+    assert_eq!(client.read(), Value::Array(vec![Value::Integer(1), Value::Integer(1)]));
+    assert_eq!(client.read(), bulk("w"));
+    // A transaction does not wait.
+    client.send_raw(b"MULTI\r\nSET k x\r\nWAIT 1 0\r\nEXEC\r\n");
+    for _ in 0..3 {
+        client.read();
+    }
+    assert_eq!(client.read(), Value::Array(vec![ok(), Value::Integer(1)]));
+    drop(link);
+    until("the replica to be gone", || client.ask("WAIT 1 1") == Value::Integer(0));
+}
+
+#[test]
+fn too_few_good_replicas_take_no_writes() {
+    let server = Server::start(&["--min-replicas-to-write", "1"]);
+    let mut client = server.connect();
+    let refused = "NOREPLICAS Not enough good replicas to write.";
+    assert_eq!(error(&client.ask("SET k v")), refused);
+    assert_eq!(client.ask("GET k"), Value::NullBulk);
+    let (follower, control) = Follower::join(&server, 7);
+    let (link, _) = follower.ask(&server, 0, Lsn::ZERO, &Lineage::new());
+    until("the replica to count", || client.ask("SET k v") == ok());
+    client.send_raw(b"MULTI\r\nSET k w\r\nEXEC\r\n");
+    for _ in 0..2 {
+        client.read();
+    }
+    assert_eq!(client.read(), Value::Array(vec![ok()]));
+    drop(link);
+    drop(control);
+    until("the replica to be gone", || client.ask("SET k v") != ok());
+    assert_eq!(client.ask("CONFIG SET min-replicas-to-write 0"), ok());
+    assert_eq!(client.ask("SET k v"), ok());
+}
+
+#[test]
+fn info_and_role_show_who_follows() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    assert_eq!(client.ask("SET k v"), ok());
+    let info = |client: &mut crate::wire::Client| {
+        let Value::Bulk(text) = client.ask("INFO replication") else { panic!("a text") };
+        String::from_utf8(text).unwrap()
+    };
+    assert!(info(&mut client).contains("connected_slaves:0\r\n"));
+    let (follower, _control) = Follower::join(&server, 7);
+    let text = info(&mut client);
+    assert!(
+        text.contains("connected_slaves:1\r\nslave0:ip=10.1.2.3,port=7777,state=wait_bgsave,offset=0,lag=0"),
+        "{text}"
+    );
+    let (mut link, _) = follower.ask(&server, 0, Lsn::ZERO, &Lineage::new());
+    let end = state_of(&server, 0).0;
+    let mut log = Vec::new();
+    link.receive(&mut log, end);
+    let online = format!("slave0:ip=10.1.2.3,port=7777,state=online,offset={end},lag=0");
+    until("the acknowledgement to be shown", || info(&mut client).contains(&online));
+    let text = info(&mut client);
+    let shard = format!("haypile_replica0_db0:received={end},applied={end},synced={end},lag_bytes=0,lag_ms=0,");
+    assert!(text.contains(&shard) && text.contains(&format!("master_repl_offset:{end}")), "{text}");
+    let era = follower.meta.shards[0].lineage.current().unwrap().id;
+    assert!(text.contains(&format!("master_replid:{era}\r\n")), "{text}");
+    let offset = end.to_string();
+    let replica = Value::Array(vec![bulk("10.1.2.3"), bulk("7777"), bulk(&offset)]);
+    let role = Value::Array(vec![bulk("master"), Value::Integer(end.0 as i64), Value::Array(vec![replica])]);
+    assert_eq!(client.ask("ROLE"), role);
 }

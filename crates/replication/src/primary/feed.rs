@@ -50,6 +50,7 @@ async fn run(primary: &Primary, link: &mut Link, ask: &SyncShard) -> End {
     let started = match start(primary, ask) {
         Ok(started) => started,
         Err(Refused::Told(reason)) => {
+            primary.refused.fetch_add(1, Ordering::Relaxed);
             let reason = reason.to_string();
             let told = link::say(&mut *link.writer, &Reply::FullSync { reason: reason.clone() }, patience).await;
             return told.map_or_else(|end| end, |_| End::Answered(format!("full sync: {reason}")));
@@ -67,6 +68,8 @@ async fn run(primary: &Primary, link: &mut Link, ask: &SyncShard) -> End {
         return end;
     }
     tracing::info!(node = %ask.node, db = %ask.db, from = %started.from, "a feed begins");
+    primary.continued.fetch_add(1, Ordering::Relaxed);
+    primary.snapshots.continued(ask.node, ask.db, started.from);
     let seat = Seat::take(primary, ask, &started);
     let mut feed = Feed {
         primary,

@@ -308,9 +308,9 @@ parameters! {
     /// Whether small packets to replicas are collected.
     repl_disable_tcp_nodelay: bool = false, no_effect;
     /// Replicas that must follow closely, else writes are refused; 0 is none.
-    min_replicas_to_write: u32 [integer(0, MAX_I32)] = 0, alias("min-slaves-to-write"), no_effect;
+    min_replicas_to_write: u32 [integer(0, MAX_I32)] = 0, alias("min-slaves-to-write");
     /// Seconds of lag up to which a replica follows closely.
-    min_replicas_max_lag: u32 [integer(0, MAX_I32)] = 10, alias("min-slaves-max-lag"), no_effect;
+    min_replicas_max_lag: u32 [integer(0, MAX_I32)] = 10, alias("min-slaves-max-lag");
     /// Whether a replica evicts only what its primary evicts.
     replica_ignore_maxmemory: bool = true, alias("slave-ignore-maxmemory"), no_effect;
     /// Whether a replica drops its old data in the background.

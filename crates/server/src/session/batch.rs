@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use commands::spec::{Command, Flags, Run, Scope, ViewFn};
 use commands::{Args, Error, KeyRef, Wait};
-use engine::{Place, Ran, Scratch};
+use engine::{Place, Ran, Role, Scratch};
 use keyspace::Millis;
 use replication::primary::Opening;
 use replication::replica::Admission;
@@ -19,6 +19,7 @@ use crate::following;
 use crate::gate::Marks;
 use crate::meter::{self, Meter};
 use crate::rules::Rules;
+use crate::session_commands::waits::Awaited;
 use crate::session_commands::{self, DeskWork, Outcome};
 use crate::shared::Shared;
 use crate::state::{Replies, SessionState};
@@ -70,6 +71,8 @@ pub(crate) enum Need {
     Work(DeskWork),
     /// Time.
     Sleep(Duration),
+    /// Replicas, or the disk. It has run; its reply has not been written.
+    Acknowledged(Awaited),
     /// To be a link: the session is over.
     Link(Box<Opening>),
     /// The end of the server.
@@ -222,6 +225,9 @@ impl Batch<'_> {
     fn view(&mut self, command: &'static Command, number: CommandNumber, run: ViewFn, args: Args<'_>) -> Verdict {
         let instance = &self.shared.instance;
         if command.spec.flags.has(Flags::WRITE) {
+            if let Some(text) = self.too_few_replicas() {
+                return self.reject(number, text);
+            }
             if let Some(shard) = instance.shard(self.state.database) {
                 if let Some(fault) = shard.refuses_writes() {
                     self.shared.faults.note(&fault);
@@ -292,6 +298,7 @@ impl Batch<'_> {
             Outcome::Close => Verdict::Close,
             Outcome::Desk(work) => Verdict::Needs(Need::Work(work)),
             Outcome::Sleep(time) => Verdict::Needs(Need::Sleep(time)),
+            Outcome::Acknowledged(awaited) => Verdict::Needs(Need::Acknowledged(awaited)),
             Outcome::Link(opening) => Verdict::Needs(Need::Link(opening)),
             Outcome::Shutdown => Verdict::Needs(Need::End),
             Outcome::Exec => self.exec(),
@@ -307,6 +314,18 @@ impl Batch<'_> {
             let looks_at_keys = matches!(command.run, Run::View(_));
             (looks_at_keys && shard.is_some_and(|shard| shard.is_damaged())).then_some(following::LOADING)
         })
+    }
+
+    /// Why there are no writes, if so: too few replicas keep up (`min-replicas-to-write`).
+    #[inline]
+    pub(super) fn too_few_replicas(&self) -> Option<&'static str> {
+        let least = self.rules.config.min_replicas_to_write;
+        if least == 0 {
+            return None;
+        }
+        let is_primary = self.shared.instance.role() == Role::Primary;
+        let are_few = self.shared.primary.good_replicas() < least as usize;
+        (is_primary && are_few).then_some("NOREPLICAS Not enough good replicas to write.")
     }
 
     #[cold]
@@ -358,7 +377,8 @@ impl Need {
             | Self::Work(_)
             | Self::Watch(_)
             | Self::Exec(_)
-            | Self::Block(_) => true,
+            | Self::Block(_)
+            | Self::Acknowledged(_) => true,
             Self::Sleep(_) | Self::Link(_) | Self::End => false,
         }
     }

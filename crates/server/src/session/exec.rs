@@ -7,6 +7,7 @@ use commands::{Args, Error};
 use engine::{Gate, Place};
 
 use super::batch::{Batch, Need, Verdict};
+use crate::acknowledged::Wait;
 use crate::catalog::CommandNumber;
 use crate::code;
 use crate::meter;
@@ -73,6 +74,9 @@ impl Batch<'_> {
 
     /// Why the selected database takes no writes, if so.
     pub(super) fn refusal(&self) -> Option<String> {
+        if let Some(text) = self.too_few_replicas() {
+            return Some(text.to_owned());
+        }
         let fault = self.shared.instance.shard(self.state.database)?.refuses_writes()?;
         self.shared.faults.note(&fault);
         Some(code::refusal_text(&fault))
@@ -175,6 +179,11 @@ impl Batch<'_> {
                         }
                         Outcome::Desk(work) => Need::Work(work),
                         Outcome::Sleep(time) => Need::Sleep(time),
+                        // A transaction does not wait.
+                        Outcome::Acknowledged(awaited) => {
+                            Wait::new(self.shared, awaited, &self.state.seen).answer_now(self.reply);
+                            continue;
+                        }
                         Outcome::Done | Outcome::Link(_) | Outcome::Shutdown | Outcome::Exec | Outcome::Watch(_) => {
                             continue;
                         }

@@ -1,8 +1,9 @@
-//! REPLCONF, SYNCMETA, SYNCSHARD: a replica introduces itself, and its connection becomes a link.
+//! REPLCONF, SYNCMETA, SYNCSHARD, SNAPSHOT: a replica introduces itself, and its connection becomes a link, or
+//! asks for files.
 
 use commands::{Error, text};
 use replication::primary::{Announced, Opening};
-use replication::wire::{SyncMeta, SyncShard, WireError};
+use replication::wire::{SnapshotRequest, SyncMeta, SyncShard, WireError};
 
 use super::{Answer, Call, Outcome, quoting};
 
@@ -18,6 +19,12 @@ pub(super) fn run(name: &str, call: &mut Call<'_>) -> Answer {
         _ => return super::not_built(),
     };
     Ok(Outcome::Link(Box::new(opening)))
+}
+
+/// Questions about snapshots wait for the disk.
+pub(super) fn snapshot(call: &mut Call<'_>) -> Answer {
+    let request = SnapshotRequest::decode(call.args.from(1)).map_err(malformed)?;
+    Ok(Outcome::Desk(Box::new(move |context| context.shared.primary.snapshots().answer(&request))))
 }
 
 fn malformed(error: WireError) -> Error {

@@ -31,6 +31,7 @@ mod slow_commands;
 #[cfg(test)]
 mod testing;
 mod transaction;
+pub(crate) mod waits;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +46,7 @@ use crate::state::SessionState;
 
 pub(crate) use secrets::hide;
 pub(crate) use transaction::discarded;
+use waits::Awaited;
 
 /// The version of Redis whose behaviour clients may expect.
 pub const REDIS_VERSION: &str = "7.2.4";
@@ -59,6 +61,8 @@ pub enum Outcome {
     Desk(DeskWork),
     /// The session sleeps before it goes on; the reply is written.
     Sleep(Duration),
+    /// The session waits for replicas, or for the disk; no reply yet.
+    Acknowledged(Awaited),
     /// The connection becomes a link of a replica: no session any more. The reply is the link's.
     Link(Box<Opening>),
     /// The server ends; no reply.
@@ -143,6 +147,8 @@ fn run_plain(name: &str, call: &mut Call<'_>) -> Answer {
         "lastsave" | "save" | "bgsave" | "bgrewriteaof" => saving::run(name, call),
         "debug" => debug::run(call),
         "multi" | "exec" | "discard" | "watch" | "unwatch" => transaction::run(name, call),
+        "wait" | "waitaof" => waits::run(name, call),
+        "snapshot" => links::snapshot(call),
         "replconf" | "syncmeta" | "syncshard" => links::run(name, call),
         "replicaof" | "slaveof" | "dbslaveof" => following::run(name, call),
         "lolwut" => lolwut::run(call),

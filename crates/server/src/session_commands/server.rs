@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use commands::{Args, Error, text};
+use replication::primary::ReplicaState;
 use replication::replica::Admission;
 
 use super::{Answer, Call, Outcome};
@@ -24,6 +25,7 @@ fn time(call: &mut Call<'_>) {
     call.reply.bulk(since.subsec_micros().to_string().as_bytes());
 }
 
+/// Of a primary: its offset, and the replicas that follow with every database.
 fn role(call: &mut Call<'_>) {
     if call.shared.replica.admission() != Admission::Primary {
         let (host, port, state, offset) = super::info::replica::role(call.shared);
@@ -35,10 +37,18 @@ fn role(call: &mut Call<'_>) {
         return call.reply.integer(i64::try_from(offset).unwrap_or(i64::MAX));
     }
     let offset = super::info::replication_offset(&call.shared.instance);
+    let mut replicas = call.shared.primary.replicas();
+    replicas.retain(|replica| replica.state == ReplicaState::Online);
     call.reply.array(3);
     call.reply.bulk(b"master");
     call.reply.integer(i64::try_from(offset).unwrap_or(i64::MAX));
-    call.reply.array(0);
+    call.reply.array(replicas.len());
+    for replica in replicas {
+        call.reply.array(3);
+        call.reply.bulk(replica.announced.address.as_bytes());
+        call.reply.bulk(replica.announced.port.to_string().as_bytes());
+        call.reply.bulk(replica.offset().to_string().as_bytes());
+    }
 }
 
 /// The words of SHUTDOWN.

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use engine::{Instance, Shard};
+use lineage::Era;
+use replication::primary::{Announced, ReplicaState, ShardView};
 use replication::replica::Admission;
 
 use super::lines::Lines;
@@ -76,10 +78,6 @@ fn health(shard: &Shard) -> &'static str {
 
 pub(super) fn replication(shared: &Shared, lines: &mut Lines) {
     let instance = &shared.instance;
-    let lineage = instance.shard(0).map(|shard| shard.log.lineage());
-    let id = lineage.and_then(|lineage| lineage.current().map(|era| era.id.to_string()));
-    let end = replication_offset(instance);
-    let held = log_bytes(instance);
     let is_primary = shared.replica.admission() == Admission::Primary;
     // Sentinel wants the role before anything about replicas.
     if is_primary {
@@ -87,12 +85,10 @@ pub(super) fn replication(shared: &Shared, lines: &mut Lines) {
     } else {
         replica::replication(shared, lines);
     }
-    lines.put("connected_slaves", 0);
+    replicas(shared, lines);
     lines.put("master_failover_state", "no-failover");
-    lines.put("master_replid", id.as_deref().unwrap_or(NO_ID));
-    lines.put("master_replid2", NO_ID);
-    lines.put("master_repl_offset", end);
-    lines.put("second_repl_offset", -1);
+    history(instance, lines);
+    let (end, held) = (replication_offset(instance), log_bytes(instance));
     lines.put("repl_backlog_active", 1);
     lines.put("repl_backlog_size", shared.config.load().log_retain_bytes);
     lines.put("repl_backlog_first_byte_offset", end.saturating_sub(held));
@@ -100,6 +96,51 @@ pub(super) fn replication(shared: &Shared, lines: &mut Lines) {
     if !is_primary {
         replica::machines(shared, lines);
     }
+}
+
+/// Those who follow, as Redis shows them, and what each has of each database.
+fn replicas(shared: &Shared, lines: &mut Lines) {
+    let (replicas, config) = (shared.primary.replicas(), shared.config.load());
+    let fetching = shared.primary.snapshots().fetching();
+    lines.put("connected_slaves", replicas.len());
+    if config.min_replicas_to_write > 0 && config.min_replicas_max_lag > 0 {
+        lines.put("min_slaves_good_slaves", shared.primary.good_replicas());
+    }
+    for (number, replica) in replicas.iter().enumerate() {
+        let state = match replica.state {
+            ReplicaState::Online => "online",
+            ReplicaState::Syncing if fetching.iter().any(|(node, _)| *node == replica.node) => "send_bulk",
+            ReplicaState::Syncing => "wait_bgsave",
+        };
+        let Announced { address, port } = &replica.announced;
+        let (offset, lag) = (replica.offset(), replica.silence.as_secs());
+        let value = format!("ip={address},port={port},state={state},offset={offset},lag={lag}");
+        lines.put(&format!("slave{number}"), value);
+    }
+    for (number, replica) in replicas.iter().enumerate() {
+        for ShardView { db, ack, end, behind_for } in &replica.shards {
+            let (received, applied, synced) = (ack.received, ack.applied, ack.synced);
+            let (bytes, millis) = (end.since(applied), behind_for.as_millis());
+            let value = format!(
+                "received={received},applied={applied},synced={synced},lag_bytes={bytes},lag_ms={millis},node={}",
+                replica.node
+            );
+            lines.put(&format!("haypile_replica{number}_db{db}"), value);
+        }
+    }
+}
+
+/// Redis knows one history, we have one for each database: that of database 0 stands for all.
+fn history(instance: &Instance, lines: &mut Lines) {
+    let lineage = instance.shard(0).map(|shard| shard.log.lineage()).unwrap_or_default();
+    let mut eras = lineage.eras().iter().rev();
+    let (present, former) = (eras.next(), eras.next());
+    let id = |era: Option<&Era>| era.map_or_else(|| NO_ID.to_owned(), |era| era.id.to_string());
+    lines.put("master_replid", id(present));
+    lines.put("master_replid2", id(former));
+    lines.put("master_repl_offset", replication_offset(instance));
+    let began = present.filter(|_| former.is_some()).map(|era| era.first.0.to_string());
+    lines.put("second_repl_offset", began.as_deref().unwrap_or("-1"));
 }
 
 /// Exact counts, unless settle is busy: then those of the end of its last cycle. Expired keys that are still there
