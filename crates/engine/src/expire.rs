@@ -1,15 +1,17 @@
 //! Active expiry: what has expired in memory is deleted through the log, a share of the stripes at a time.
 //!
-//! Readers never see an expired record, so this only keeps DBSIZE near what a user expects and gives memory back. What
-//! is not in memory is met by a compaction later, see `settle::bury_expired`.
+//! Readers never see an expired record or field, so this only keeps DBSIZE and HLEN near what a user expects and gives
+//! memory back. A record that is not in memory is met by a compaction later, see `settle::bury_expired`; the fields of a
+//! hash that is not in memory wait until somebody reads it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use keyspace::Millis;
+use keyspace::map::{self, MapError};
+use keyspace::{Kind, Millis, Record, View};
 
 use crate::hot::STRIPES;
 use crate::instance::Instance;
-use crate::run::{LockKey, Place, Request, Scope};
+use crate::run::{Abort, LockKey, Place, Request, Scope};
 use crate::shard::Shard;
 use crate::txn::Scratch;
 
@@ -17,18 +19,30 @@ use crate::txn::Scratch;
 const STRIPES_A_SWEEP: usize = STRIPES / 16;
 /// Records that one sweep deletes at most.
 const DELETES_A_SWEEP: usize = 10_000;
+/// Fields that one sweep removes, about: the last run may remove some more.
+const FIELDS_A_SWEEP: usize = 10_000;
+/// Fields of an exploded hash that one run removes at most: its lock is not held for long, its frame is not large.
+const FIELDS_A_RUN: usize = 128;
 
 /// Where the sweeps of a shard are.
 #[derive(Debug, Default)]
 pub struct Sweep {
-    /// A record that can expire was written or read since the process began.
+    /// A record that can expire, or has fields that can, was written or read since the process began.
     worthwhile: AtomicBool,
     next: AtomicUsize,
     deleted: AtomicU64,
 }
 
 impl Sweep {
-    /// Notes that the shard has records that can expire.
+    /// Notes a record of the shard: if there is something about it that can expire, sweeps are worthwhile.
+    #[inline]
+    pub fn see(&self, record: &Record<'_>) {
+        if record.head.expire_at.is_some() || map::can_expire(record) {
+            self.note();
+        }
+    }
+
+    /// Notes that the shard has something that can expire.
     #[inline]
     pub fn note(&self) {
         if !self.worthwhile.load(Ordering::Relaxed) {
@@ -50,20 +64,30 @@ pub fn sweep(shard: &Shard, instance: &Instance, scratch: &mut Scratch) {
     }
     let clock = (instance.options.clock)();
     let first = sweep.next.fetch_add(STRIPES_A_SWEEP, Ordering::Relaxed);
-    let mut expired = Vec::new();
+    let (mut expired, mut hashes) = (Vec::new(), Vec::new());
     for at in first..first + STRIPES_A_SWEEP {
         let stripe = shard.stripes[at % STRIPES].0.lock();
         for entry in stripe.table.iter() {
-            if expired.len() < DELETES_A_SWEEP
-                && entry.record().ok().flatten().is_some_and(|record| record.is_expired(clock))
-            {
-                expired.push(entry.key().to_vec());
+            let Ok(Some(record)) = entry.record() else { continue };
+            if record.is_expired(clock) {
+                if expired.len() < DELETES_A_SWEEP {
+                    expired.push(entry.key().to_vec());
+                }
+            } else if hashes.len() < FIELDS_A_SWEEP && map::may_have_expired(&record, clock) {
+                hashes.push(entry.key().to_vec());
             }
         }
     }
     for key in expired {
         if delete(shard, instance, &key, clock, scratch) {
             sweep.deleted.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let mut left = FIELDS_A_SWEEP;
+    for key in hashes {
+        left = left.saturating_sub(purge(shard, instance, &key, clock, left, scratch));
+        if left == 0 {
+            break;
         }
     }
 }
@@ -82,4 +106,41 @@ fn delete(shard: &Shard, instance: &Instance, key: &[u8], clock: Millis, scratch
         Ok(())
     });
     was_expired && ran.is_ok()
+}
+
+/// Removes expired fields of one hash, about `limit` of them at most, and the hash with its last field; answers how many
+/// went. In several runs, so that others get at the hash in between.
+fn purge(shard: &Shard, instance: &Instance, key: &[u8], clock: Millis, limit: usize, scratch: &mut Scratch) -> usize {
+    let keys = [LockKey { database: shard.database, key }];
+    let request = Request { place: Place::Desk, scope: Scope::Keys(&keys), database: shard.database, clock };
+    let (mut removed, mut most) = (0, FIELDS_A_RUN.min(limit));
+    while removed < limit {
+        let mut now_removed = 0;
+        let ran = instance.run(&request, scratch, &mut |view| {
+            now_removed = purge_some(view, key, most)?;
+            Ok(())
+        });
+        match ran {
+            Ok(_) => removed += now_removed,
+            // Names can be so long that a frame has room for a few of them only.
+            Err(_) if most > 1 => {
+                most = 1;
+                continue;
+            }
+            Err(_) => break,
+        }
+        if now_removed < most {
+            break;
+        }
+    }
+    removed
+}
+
+fn purge_some(view: &mut dyn View, key: &[u8], most: usize) -> Result<usize, Abort> {
+    match map::purge(view, key, Kind::Hash, most) {
+        Ok(removed) => Ok(removed),
+        // It was replaced by something else since it was met.
+        Err(MapError::WrongType) => Ok(0),
+        Err(MapError::Stop(stop)) => Err(Abort::Stop(stop)),
+    }
 }

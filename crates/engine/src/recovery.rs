@@ -349,11 +349,11 @@ impl Replay<'_> {
         entry.stamp(lsn);
         entry.state.dirty = true;
         let after = entry.cost() as i64;
-        if entry.record().ok().flatten().is_some_and(|record| record.head.expire_at.is_some()) {
-            self.shard.sweep.note();
-        }
-        if let Some(rows) = entry.record().ok().flatten().and_then(|record| record.rows_id()) {
-            self.shard.saw_rows(rows);
+        if let Ok(Some(record)) = entry.record() {
+            self.shard.sweep.see(&record);
+            if let Some(rows) = record.rows_id() {
+                self.shard.saw_rows(rows);
+            }
         }
         if !was_dirty {
             stripe.dirty.push(hash);

@@ -279,6 +279,9 @@ impl Instance {
             // Room is made first: the new entry has no uses yet and would be the first to go.
             self.trim(&mut stripe);
             let entry = Entry::stored(key, bytes, self.seconds(clock));
+            if let Ok(Some(record)) = entry.record() {
+                shard.sweep.see(&record);
+            }
             self.budget.book_used(entry.cost() as i64);
             stripe.insert(&shard.hasher, hash, entry);
         }

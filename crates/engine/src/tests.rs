@@ -5,6 +5,7 @@ mod audit;
 mod calls;
 mod crash;
 mod eviction;
+mod expiry;
 mod limits;
 mod model;
 mod opening;

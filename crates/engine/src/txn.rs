@@ -363,8 +363,8 @@ impl<'r> Txn<'r> {
             }
             Ok(Found::Yes) => {
                 let entry = Entry::stored(key, &self.scratch.read, self.instance.seconds(self.now));
-                if entry.record().ok().flatten().is_some_and(|record| record.head.expire_at.is_some()) {
-                    shard.sweep.note();
+                if let Ok(Some(record)) = entry.record() {
+                    shard.sweep.see(&record);
                 }
                 self.instance.budget.book_used(entry.cost() as i64);
                 let bucket = self.held[at].guard.insert(&shard.hasher, hash, entry);
@@ -445,9 +445,7 @@ impl<'r> Txn<'r> {
     /// Makes a record out of head and payload; the op that says so is written by the caller.
     fn write_record(&mut self, key: &[u8], head: &Head, payload: &[u8]) -> Result<(usize, usize), Stop> {
         let (shard, hash, at) = self.locate_to_write(key)?;
-        if head.expire_at.is_some() {
-            shard.sweep.note();
-        }
+        shard.sweep.see(&keyspace::Record { lsn: 0, head: *head, payload });
         let bucket = self.held[at].guard.table.find_bucket_index(hash, |entry| entry.key() == key);
         let bucket = match bucket {
             Some(bucket) => {

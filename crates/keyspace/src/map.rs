@@ -234,6 +234,20 @@ pub fn purge(view: &mut dyn View, key: &[u8], kind: Kind, limit: usize) -> Resul
     Ok(due.len())
 }
 
+/// Whether elements of a record's map can expire at some time.
+#[inline]
+#[must_use]
+pub fn can_expire(record: &Record<'_>) -> bool {
+    if record.head.kind != Kind::Hash {
+        return false;
+    }
+    match Body::of(record, Kind::Hash) {
+        Ok(Body::Exploded(header)) => header.soonest.is_some(),
+        Ok(Body::Packed(entries)) => entries.flags & packed::EXPIRING != 0,
+        Err(_) => false,
+    }
+}
+
 /// Whether elements of a record's map may have expired by now: then [`purge`] is worth its while.
 #[must_use]
 pub fn may_have_expired(record: &Record<'_>, now: Millis) -> bool {

@@ -32,7 +32,12 @@ impl Txn<'_> {
                     return Err(self.misfit(key, "its record is not the one that was changed"));
                 }
                 let payload_at = LSN_BYTES + head.encoded_len();
-                self.change(key, held, bucket)?.splice(payload_at, at, remove, insert);
+                let (shard, _, _) = self.locate_to_write(key)?;
+                let entry = self.change(key, held, bucket)?;
+                entry.splice(payload_at, at, remove, insert);
+                if let Ok(Some(record)) = entry.record() {
+                    shard.sweep.see(&record);
+                }
                 Ok(())
             }
             Op::Touch { key } => {
@@ -80,18 +85,16 @@ impl Txn<'_> {
 
     /// Puts a whole record. One without rows is put unseen: all there is to know of the key is in the frame.
     fn put_body(&mut self, key: &[u8], body: &[u8]) -> Result<(), Stop> {
-        let (expires, rows) = match Record::decode_body(body) {
-            Ok(record) => (record.head.expire_at.is_some(), record.rows_id()),
+        let record = match Record::decode_body(body) {
+            Ok(record) => record,
             Err(error) => return Err(self.misfit(key, &error.to_string())),
         };
-        if let Some(rows) = rows {
+        if let Some(rows) = record.rows_id() {
             self.saw_rows(rows);
             self.bucket(key)?;
         }
         let (shard, hash, at) = self.locate_to_write(key)?;
-        if expires {
-            shard.sweep.note();
-        }
+        shard.sweep.see(&record);
         match self.held[at].guard.table.find_bucket_index(hash, |entry| entry.key() == key) {
             Some(bucket) => {
                 self.note_lost(at, bucket);

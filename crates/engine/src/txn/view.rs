@@ -74,10 +74,13 @@ impl View for Txn<'_> {
     fn splice(&mut self, key: &[u8], at: usize, remove: usize, insert: &[u8]) -> Result<(), Stop> {
         let (held, bucket, head, was) = self.live(key)?;
         assert!(at.checked_add(remove).is_some_and(|end| end <= was), "a splice is inside the payload");
-        let (_, hash, _) = self.locate_to_write(key)?;
+        let (shard, hash, _) = self.locate_to_write(key)?;
         self.touch_entry(hash, held, bucket, key);
         let entry = self.held[held].guard.table.get_bucket_mut(bucket).expect("the bucket was just found");
         entry.splice(LSN_BYTES + head.encoded_len(), at, remove, insert);
+        if let Ok(Some(record)) = entry.record() {
+            shard.sweep.see(&record);
+        }
         if head.expire_at.is_some() {
             // Physical removal follows the log: what can expire is always logged whole.
             self.log_put(held, bucket);

@@ -2,7 +2,7 @@
 
 use resp::Value;
 
-use crate::server::Server;
+use crate::server::{Server, until};
 use crate::wire::{Client, bulk, error, ok};
 
 #[test]
@@ -138,4 +138,30 @@ fn another_client_of_many_goes_on_in_resp3() {
     let () = redis::cmd("SET").arg("k").arg(5).query(&mut connection).unwrap();
     let sum: i64 = redis::cmd("INCRBY").arg("k").arg(2).query(&mut connection).unwrap();
     assert_eq!(sum, 7);
+}
+
+#[test]
+fn hashes_whose_fields_expire_go_unasked() {
+    /// Enough that every sweep of a share of the keys meets some.
+    const HASHES: usize = 400;
+    let server = Server::start(&["--hash-max-listpack-entries", "3"]);
+    let mut client = server.connect();
+    for n in 0..HASHES {
+        // Every other one is too large to be packed.
+        let pairs = if n % 2 == 0 { "a 1 b 2" } else { "a 1 b 2 c 3 d 4" };
+        assert_eq!(client.ask(&format!("HSETEX k{n} PX 1 FIELDS {} {pairs}", 2 + n % 2 * 2)), Value::Integer(1));
+    }
+    assert_eq!(client.ask("HSET stays a 1 b 2"), Value::Integer(2));
+    assert_eq!(client.ask("HPEXPIRE stays 3600000 FIELDS 1 a"), Value::Array(vec![Value::Integer(1)]));
+    let all = HASHES as i64 + 1;
+    let mut left = all;
+    until("hashes to be gone", || {
+        let Value::Integer(count) = client.ask("DBSIZE") else { panic!("a count") };
+        left = count;
+        left < all
+    });
+    assert_eq!(client.ask("HLEN stays"), Value::Integer(2));
+    let server = server.crash_and_restart();
+    let Value::Integer(count) = server.connect().ask("DBSIZE") else { panic!("a count") };
+    assert!((1..=left).contains(&count), "what is gone stays gone: {count} of {left}");
 }
