@@ -1,5 +1,8 @@
 //! The primary's side of replication, against a replica that is played by hand.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+
 use lineage::{Epoch, Era, Lineage, Lsn, ReplId};
 use replication::wire::{Class, Reply, Request};
 use replication_proto::{Db, NodeId};
@@ -347,4 +350,31 @@ fn info_and_role_show_who_follows() {
     let replica = Value::Array(vec![bulk("10.1.2.3"), bulk("7777"), bulk(&offset)]);
     let role = Value::Array(vec![bulk("master"), Value::Integer(end.0 as i64), Value::Array(vec![replica])]);
     assert_eq!(client.ask("ROLE"), role);
+}
+
+#[test]
+fn damage_in_the_log_ends_a_feed_instead_of_silencing_it() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    for number in 0..100 {
+        assert_eq!(client.ask(&format!("SET key:{number} {}", "v".repeat(100))), ok());
+    }
+    let (follower, _control) = Follower::join(&server, 7);
+    let end = follower.meta.shards[0].end;
+    let path = server.path("data/db0/log/00000000000000000000.seg");
+    let damaged = end.0 / 2;
+    let at = replog::SEGMENT_HEADER as u64 + damaged;
+    let file = File::options().read(true).write(true).open(path).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], at).unwrap();
+    // Twice: a replica that comes again finds the same.
+    for _ in 0..2 {
+        let (mut link, verdict) = follower.ask(&server, 0, Lsn::ZERO, &Lineage::new());
+        assert!(matches!(verdict, Heard::Other(Reply::Continue { .. })), "{verdict:?}");
+        let Heard::Frames { lsn, bytes } = link.hear() else { panic!("what is before the damage") };
+        assert!(lsn == Lsn::ZERO && bytes.len() as u64 <= damaged);
+        assert_eq!(link.hear(), Heard::Closed);
+    }
+    until("the log to tell of it", || server.log().contains("a feed ended"));
 }
