@@ -8,14 +8,18 @@
 //! the restart both databases are read as a whole, and must be the model after some number of the commands under way.
 //! `HAYPILE_TEST_SEED` repeats the commands of a run; where the kill cuts them depends on the machine as well.
 
+mod hashes;
 mod lists;
+mod sets;
 mod sorted;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use hashes::Hashes;
 use lists::Lists;
 use resp::Value;
+use sets::Sets;
 
 use crate::random::{Random, seed_of_today};
 use crate::scale;
@@ -23,7 +27,7 @@ use crate::server::{Server, until};
 use crate::wire::{Client, bulk, ok};
 use sorted::Sorted;
 
-const ARGS: [&str; 10] = [
+const ARGS: [&str; 16] = [
     "--settle-interval-ms",
     "5",
     "--recovery-log-max",
@@ -34,6 +38,12 @@ const ARGS: [&str; 10] = [
     "64mb",
     "--zset-max-listpack-entries",
     "12",
+    "--hash-max-listpack-entries",
+    "12",
+    "--set-max-intset-entries",
+    "8",
+    "--set-max-listpack-entries",
+    "16",
 ];
 const DATABASES: usize = 2;
 const KEYS: u64 = 40;
@@ -67,6 +77,8 @@ struct Model {
     databases: [HashMap<Vec<u8>, Entry>; DATABASES],
     lists: [Lists; DATABASES],
     sorted: [Sorted; DATABASES],
+    hashes: [Hashes; DATABASES],
+    sets: [Sets; DATABASES],
     selected: usize,
 }
 
@@ -93,6 +105,12 @@ impl Model {
         let words: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
         if Lists::concern(&words) {
             return self.lists[self.selected].apply(&words);
+        }
+        if Hashes::concern(&words) {
+            return self.hashes[self.selected].apply(&words);
+        }
+        if Sets::concern(&words) {
+            return self.sets[self.selected].apply(&words);
         }
         if let Some(reply) = self.sorted[self.selected].apply(&words) {
             return reply;
@@ -140,6 +158,8 @@ impl Model {
                 self.keys().clear();
                 self.lists[self.selected] = Lists::default();
                 self.sorted[self.selected].clear();
+                self.hashes[self.selected] = Hashes::default();
+                self.sets[self.selected] = Sets::default();
                 ok()
             }
             [b"SELECT", database] => {
@@ -220,11 +240,14 @@ impl Model {
             let entries: HashMap<_, _> =
                 (0..KEYS).map(key).filter_map(|key| Some((key.clone(), read_entry(client, &key)?))).collect();
             let (lists, sorted) = (Lists::read(client), Sorted::read(client));
-            let keys = entries.len() + lists.len() + sorted.len();
+            let (hashes, sets) = (Hashes::read(client), Sets::read(client));
+            let keys = entries.len() + lists.len() + sorted.len() + hashes.len() + sets.len();
             assert_eq!(client.ask("DBSIZE"), integer(keys), "keys of database {database}");
             model.databases[database] = entries;
             model.lists[database] = lists;
             model.sorted[database] = sorted;
+            model.hashes[database] = hashes;
+            model.sets[database] = sets;
         }
         model
     }
@@ -243,7 +266,9 @@ impl Model {
         };
         let lists = (0..DATABASES).flat_map(|at| self.lists[at].differences(&found.lists[at], at));
         let sorted = (0..DATABASES).flat_map(|at| self.sorted[at].differences(&found.sorted[at]));
-        (0..DATABASES).flat_map(of).chain(lists).chain(sorted).collect()
+        let hashes = (0..DATABASES).flat_map(|at| self.hashes[at].differences(&found.hashes[at], at));
+        let sets = (0..DATABASES).flat_map(|at| self.sets[at].differences(&found.sets[at], at));
+        (0..DATABASES).flat_map(of).chain(lists).chain(sorted).chain(hashes).chain(sets).collect()
     }
 }
 
@@ -303,8 +328,11 @@ fn key(n: u64) -> Vec<u8> {
 
 /// The next command; the model says which values have grown enough.
 fn next_command(random: &mut Random, model: &mut Model) -> Command {
-    if random.one_in(4) {
-        return model.lists[model.selected].next_command(random);
+    match random.below(8) {
+        0 | 1 => return model.lists[model.selected].next_command(random),
+        2 => return hashes::next_command(random),
+        3 => return sets::next_command(random),
+        _ => {}
     }
     let a = key(random.below(KEYS));
     let b = key(random.below(KEYS));
@@ -439,7 +467,9 @@ impl Writer {
         let say: Vec<&str> = differences.iter().map(|(_, say)| say.as_str()).collect();
         let say = say.join("\n");
         let key = format!(" {} ", key.escape_ascii());
-        let about = |line: &&String| line.contains(&key) || !(line.contains("key:") || line.contains("list:"));
+        let about = |line: &&String| {
+            line.contains(&key) || !["key:", "list:", "hash:", "set:"].iter().any(|of| line.contains(of))
+        };
         let mut lines: Vec<&str> = self.history.iter().rev().filter(about).take(SHOWN).map(String::as_str).collect();
         lines.reverse();
         panic!("if {happened} of the last {sent} happened:\n{say}\nits commands:\n{}", lines.join("\n"));
