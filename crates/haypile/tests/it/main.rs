@@ -23,6 +23,7 @@ mod proxy;
 mod random;
 mod replication;
 mod replication_cases;
+mod replication_copy;
 mod replication_feed;
 mod replication_snapshot;
 mod server;
