@@ -30,10 +30,12 @@ use peer::Peer;
 
 pub(super) use peer::Stop;
 
-/// Files that are fetched at the same time.
-const LINKS: usize = 4;
-/// Blocks that are asked for ahead on each link.
-const AHEAD: usize = 4;
+/// The most files that are fetched at the same time.
+const LINKS: u64 = 4;
+/// The most blocks that are asked for ahead on each link.
+const AHEAD: u64 = 4;
+/// An interruption loses what is under way: at most this part of the whole, so that ten of them cost little.
+const UNDER_WAY: u64 = 100;
 /// How often a block may come damaged in a row.
 const MAX_DAMAGED: usize = 3;
 /// How often a whole file may turn out to be another one.
@@ -63,12 +65,30 @@ struct Shared<'a> {
     transfer: &'a Transfer,
     parts: &'a Parts,
     lease: u64,
+    pace: Pace,
     /// Files that nobody has begun with, and their places in the manifest.
     todo: Mutex<VecDeque<(u32, &'a FileEntry)>>,
     /// Bytes of files that are here and checked.
     have: AtomicU64,
     done: AtomicBool,
     failed: Mutex<Option<Broken>>,
+}
+
+/// How much is asked for at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Pace {
+    links: u64,
+    /// Blocks on each link, the one that is awaited included.
+    ahead: u64,
+}
+
+impl Pace {
+    /// For a copy of `total` bytes.
+    fn of(total: u64) -> Self {
+        let blocks = (total / UNDER_WAY / BLOCK as u64).clamp(1, LINKS * AHEAD);
+        let links = blocks.min(LINKS);
+        Self { links, ahead: blocks / links }
+    }
 }
 
 impl Transfer {
@@ -87,6 +107,7 @@ impl Transfer {
             transfer: self,
             parts: &parts,
             lease,
+            pace: Pace::of(total),
             todo: Mutex::new(files_once(&manifest)),
             have: AtomicU64::new(0),
             done: AtomicBool::new(false),
@@ -183,7 +204,7 @@ impl<'a> Shared<'a> {
                 let name = format!("fetch-{number}");
                 std::thread::Builder::new().name(name).spawn_scoped(scope, || self.work())
             };
-            let threads: Vec<_> = (0..LINKS).map(start).collect();
+            let threads: Vec<_> = (0..self.pace.links).map(start).collect();
             if let Some(error) = threads.iter().find_map(|thread| thread.as_ref().err()) {
                 self.fail(Broken::new(Cause::DiskFault, format!("no thread can be started: {error}")));
             }
@@ -288,7 +309,7 @@ impl<'a> Shared<'a> {
         let mut ahead: VecDeque<u32> = VecDeque::new();
         let mut damaged = 0;
         while !part.is_complete() {
-            while ahead.len() < AHEAD && asked < part.size {
+            while (ahead.len() as u64) < self.pace.ahead && asked < part.size {
                 let length = (part.size - asked).min(BLOCK as u64) as u32;
                 self.pause(length)?;
                 peer.send(SnapshotRequest::Read { lease: self.lease, file: number, offset: asked, length })?;
@@ -339,5 +360,21 @@ impl<'a> Shared<'a> {
             return Err(Broken::new(Cause::Operator, "another link of the transfer has failed"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn little_is_under_way_of_a_small_copy() {
+        assert_eq!(Pace::of(0), Pace { links: 1, ahead: 1 });
+        assert_eq!(Pace::of(100 << 20), Pace { links: 4, ahead: 1 });
+        assert_eq!(Pace::of(2 << 30), Pace { links: LINKS, ahead: AHEAD });
+        for total in [60 << 20, 300 << 20, 1 << 40] {
+            let Pace { links, ahead } = Pace::of(total);
+            assert!(links * ahead * BLOCK as u64 <= total / UNDER_WAY, "{total} bytes");
+        }
     }
 }
