@@ -1,23 +1,41 @@
-//! What is done once a second: idle clients, clients that do not read, syncs, and a look at counters and memory.
+//! What is done once a second: idle clients, clients that do not read, syncs, and a look at counters and memory; and, more
+//! rarely, what lies in quarantine.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use engine::Role;
+
 use crate::client::{ClientInfo, Kill};
 use crate::config::{AppendFsync, Config, OutputLimit};
 use crate::shared::{Shared, clock};
+use crate::waiting::NO_LONGER_PRIMARY;
 
 const PAUSE: Duration = Duration::from_secs(1);
+/// How often it is looked whether something has been in quarantine long enough.
+const QUARANTINE_PAUSE: Duration = Duration::from_secs(600);
 
 /// Does it until the server ends.
 pub(crate) async fn keep_house(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(PAUSE);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut role = shared.instance.role();
+    let mut quarantine_looked_at: Option<Instant> = None;
     loop {
         ticks.tick().await;
         let config = shared.config.load_full();
         sync(&shared, &config);
+        let before = std::mem::replace(&mut role, shared.instance.role());
+        if (before, role) == (Role::Primary, Role::Replica) {
+            // What they wait for comes from the primary now, and they may not take it here.
+            shared.waiting.unblock_all(NO_LONGER_PRIMARY);
+        }
+        if quarantine_looked_at.is_none_or(|at| at.elapsed() >= QUARANTINE_PAUSE) {
+            quarantine_looked_at = Some(Instant::now());
+            let (shared, keep) = (Arc::clone(&shared), Duration::from_secs(config.quarantine_keep));
+            tokio::task::spawn_blocking(move || clean_quarantine(&shared, keep));
+        }
         shared.stats.recent.look(Instant::now(), shared.stats.flow(), shared.host.memory().allocated);
         if config.timeout == 0 && config.client_output_buffer_limit.normal.soft == 0 {
             continue;
@@ -27,6 +45,12 @@ pub(crate) async fn keep_house(shared: Arc<Shared>) {
         for info in shared.clients.list().iter().filter(|info| !info.is_link()) {
             inspect(&shared, &config, info, now);
         }
+    }
+}
+
+fn clean_quarantine(shared: &Shared, keep: Duration) {
+    if let Err(fault) = shared.instance.clean_quarantine(clock(), keep) {
+        tracing::warn!(%fault, "what has been in quarantine long enough stays there");
     }
 }
 

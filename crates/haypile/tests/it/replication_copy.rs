@@ -347,3 +347,22 @@ fn case_23_nobody_follows_itself_directly_or_through_others() {
     assert_eq!(other.ask("REPLICATION RESET"), ok());
     until_equal(&one, &two);
 }
+
+#[test]
+fn who_waits_for_elements_is_told_when_the_server_becomes_a_replica() {
+    let (one, two) = (Server::start(QUICK), Server::start(QUICK));
+    let mut waits = two.connect();
+    waits.send(&[b"BLPOP", b"list", b"0"]);
+    let mut client = two.connect();
+    until("the client to wait", || info_of(&mut client, "CLIENTS", "blocked_clients") == "1");
+    assert_eq!(client.ask(&format!("REPLICAOF 127.0.0.1 {}", one.port)), ok());
+    assert!(error(&waits.read()).starts_with("UNBLOCKED"), "it is told at once, not when its time is up");
+}
+
+/// A field of a section of INFO.
+fn info_of(client: &mut Client, section: &str, field: &str) -> String {
+    let Value::Bulk(text) = client.ask(&format!("INFO {section}")) else { return String::new() };
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let found = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':').map(str::to_owned));
+    found.unwrap_or_default()
+}

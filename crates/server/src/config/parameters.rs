@@ -288,7 +288,7 @@ parameters! {
     /// Milliseconds for which such a write waits before the client is told that it is unconfirmed.
     repl_sync_timeout: u32 [integer(1, MAX_I32)] = 1000, no_effect;
     /// Seconds for which data that a full copy replaced, and that the primary lacks, is kept.
-    quarantine_keep: u64 [integer(0, MAX_I64)] = 604_800, no_effect;
+    quarantine_keep: u64 [integer(0, MAX_I64)] = 604_800;
     /// Program that is run when an alarm is raised or cleared, with words before those that it gets: raised or cleared, alarm, database or -, detail.
     alarm_command: String [Text::Any] = String::new(), start_only;
     /// Seconds between two signs of life of a primary.
