@@ -221,6 +221,7 @@ impl Clerk {
         answer.marks.raise(&gate);
         match executed {
             Ok(Some(Executed::Done(pieces))) => {
+                self.shared.stats.thread(self.index).changed.add(self.scratch.tally().changed.get().into());
                 let assembly = exec.into_assembly(pieces);
                 reply.array(assembly.len());
                 answer.next = Next::Assemble(assembly);
@@ -289,6 +290,8 @@ impl Clerk {
         if command.spec.flags.has(Flags::READONLY) {
             stats.hits.add(self.scratch.tally().hits.get().into());
             stats.misses.add(self.scratch.tally().misses.get().into());
+        } else {
+            stats.changed.add(self.scratch.tally().changed.get().into());
         }
         let counters = stats.command(self.numbers.of(command));
         counters.calls.add(1);

@@ -23,12 +23,13 @@ pub(crate) struct Meter {
     commands: u64,
     hits: u64,
     misses: u64,
+    changed: u64,
 }
 
 impl Meter {
     /// Starts at `now`.
     pub(crate) fn new(now: Instant) -> Self {
-        Self { last: now, number: CommandNumber(0), calls: 0, nanos: 0, commands: 0, hits: 0, misses: 0 }
+        Self { last: now, number: CommandNumber(0), calls: 0, nanos: 0, commands: 0, hits: 0, misses: 0, changed: 0 }
     }
 
     /// A command ends; says how many nanoseconds it took.
@@ -53,6 +54,12 @@ impl Meter {
         self.misses += u64::from(tally.misses.get());
     }
 
+    /// Notes what a writing command has changed.
+    #[inline]
+    pub(crate) fn note_changes(&mut self, tally: &Tally) {
+        self.changed += u64::from(tally.changed.get());
+    }
+
     /// Books what was summed up.
     pub(crate) fn book(&mut self, stats: &ThreadStats) {
         if self.calls > 0 {
@@ -73,6 +80,9 @@ impl Meter {
         if self.hits + self.misses > 0 {
             stats.hits.add(self.hits);
             stats.misses.add(self.misses);
+        }
+        if self.changed > 0 {
+            stats.changed.add(self.changed);
         }
     }
 }

@@ -82,6 +82,8 @@ pub struct ThreadStats {
     pub hits: Counter,
     /// Look-ups of reading commands that found none.
     pub misses: Counter,
+    /// Records changed by commands, since the process began: CONFIG RESETSTAT leaves it alone, as in Redis.
+    pub changed: Counter,
     by_command: Box<[CommandCounters]>,
 }
 
@@ -98,6 +100,7 @@ impl ThreadStats {
             gated: Counter::default(),
             hits: Counter::default(),
             misses: Counter::default(),
+            changed: Counter::default(),
             by_command: catalog::all().iter().map(|_| CommandCounters::default()).collect(),
         }
     }
@@ -129,6 +132,8 @@ impl ThreadStats {
 #[derive(Debug)]
 pub struct Stats {
     threads: Box<[ThreadStats]>,
+    /// Records changed by commands that had waited for them; RESETSTAT leaves it alone.
+    pub changed_for_waiters: Counter,
     /// Connections accepted, those refused afterwards too.
     pub connections: Counter,
     /// Connections refused because there were too many.
@@ -155,6 +160,7 @@ impl Stats {
     pub(crate) fn new(threads: usize) -> Self {
         Self {
             threads: (0..threads).map(|_| ThreadStats::new()).collect(),
+            changed_for_waiters: Counter::default(),
             connections: Counter::default(),
             rejected_connections: Counter::default(),
             closed_input_limit: Counter::default(),
@@ -177,6 +183,12 @@ impl Stats {
     #[must_use]
     pub fn sum(&self, of: impl Fn(&ThreadStats) -> &Counter) -> u64 {
         self.threads.iter().map(|thread| of(thread).get()).sum()
+    }
+
+    /// Records changed by commands since the process began.
+    #[must_use]
+    pub fn changed(&self) -> u64 {
+        self.sum(|thread| &thread.changed) + self.changed_for_waiters.get()
     }
 
     /// The counters whose growth is shown.

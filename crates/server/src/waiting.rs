@@ -432,6 +432,7 @@ impl Waker<'_> {
             Ok(Ran::Done(gate)) => {
                 let Some(reply) = reply else { return Tried::Nothing(found) };
                 marks.raise(&gate);
+                self.shared.stats.changed_for_waiters.add(self.scratch.tally().changed.get().into());
                 reply
             }
             Ok(Ran::Later | Ran::Undeclared) => {

@@ -1,6 +1,6 @@
 //! Several strings at once.
 
-use keyspace::{Kind, string};
+use keyspace::string::{self, StringError};
 
 use super::condition::Condition;
 use super::read::reply_value;
@@ -18,11 +18,10 @@ pub(super) fn mget(context: &mut Context<'_>, args: Args<'_>) -> Result<(), Erro
     let keys = args.from(1);
     context.reply.array(keys.len());
     for key in keys {
-        let other = context.view.record(key)?.is_some_and(|record| record.head.kind != Kind::String);
-        if other {
-            context.reply.null();
-        } else {
-            reply_value(context.view, context.reply, key)?;
+        match reply_value(context.view, context.reply, key) {
+            Ok(_) => {}
+            Err(StringError::WrongType) => context.reply.null(),
+            Err(StringError::Stop(stop)) => return Err(stop.into()),
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Reading strings, whole or in part.
 
-use keyspace::string::{self, Shape};
+use keyspace::string::{self, Shape, StringError};
 use keyspace::{Encoding, Kind, View};
 use resp::Reply;
 
@@ -79,7 +79,7 @@ fn part(len: u64, first: i64, last: i64) -> Option<(u64, u64)> {
 
 /// Replies with the string at `key`, or null; answers its shape.
 #[inline]
-pub(super) fn reply_value(view: &mut dyn View, reply: &mut Reply, key: &[u8]) -> Result<Option<Shape>, Error> {
+pub(super) fn reply_value(view: &mut dyn View, reply: &mut Reply, key: &[u8]) -> Result<Option<Shape>, StringError> {
     let shape = match view.record(key)? {
         None => {
             reply.null();
@@ -97,7 +97,7 @@ pub(super) fn reply_value(view: &mut dyn View, reply: &mut Reply, key: &[u8]) ->
 }
 
 /// Replies with the bytes `from..to`, which the string at `key` has.
-fn reply_part(view: &mut dyn View, reply: &mut Reply, key: &[u8], from: u64, to: u64) -> Result<(), Error> {
+fn reply_part(view: &mut dyn View, reply: &mut Reply, key: &[u8], from: u64, to: u64) -> Result<(), StringError> {
     let mut bulk = reply.bulk_begin((to - from) as usize);
     string::read(view, key, from, to, &mut |piece| reply.bulk_append(&mut bulk, piece))?;
     reply.bulk_end(bulk);

@@ -107,6 +107,123 @@ fn what_wakes_and_what_does_not_is_as_in_redis() {
 }
 
 #[test]
+fn who_waits_for_sorted_sets_is_served_as_by_redis() {
+    let Some(mut both) = Sessions::start() else { return };
+    both.script(
+        "p: ZADD z 1 a
+        a: BZPOPMIN z 0
+        a! BZPOPMIN z 0
+        b! BZPOPMAX z 0
+        c! BZPOPMIN x z 0
+        p: ZADD z 1 a 2 b 3 c 4 d
+        a?
+        b?
+        c?
+        p: ZRANGE z 0 -1 WITHSCORES
+        p: DEL z
+        a! BZMPOP 0 2 x z MAX COUNT 2
+        b! BZMPOP 0 1 z MIN COUNT 5
+        p: ZADD z 1.5 a 2 b 3 c
+        a?
+        b?
+        p: EXISTS z
+        # whatever makes a sorted set wakes
+        a! BZPOPMIN z 0
+        p: ZINCRBY z 2.25 m
+        a?
+        a! BZPOPMIN z 0
+        p: SADD s member
+        p: ZUNIONSTORE z 1 s
+        a?
+        a! BZPOPMAX z 0
+        p: ZADD m 5 v 7 w
+        p: ZRANGESTORE z m 0 0
+        a?
+        a! BZMPOP 0 1 z MIN
+        p: RENAME m z
+        a?
+        p: ZRANGE z 0 -1 WITHSCORES",
+    );
+    both.script(
+        "a! BZPOPMIN z 0
+        # another type serves only those who wait for it
+        b! BLPOP z 0
+        p: RPUSH z element
+        b?
+        p: MULTI
+        p: ZADD z 1 a
+        p: DEL z
+        p: EXEC
+        p: MULTI
+        p: ZADD z 1 a
+        p: ZADD z 0 b
+        p: EXEC
+        a?
+        p: ZRANGE z 0 -1
+        p: DEL z
+        a: BZPOPMIN z 0.01
+        a: BZPOPMAX z y 0.01
+        a: BZMPOP 0.01 1 z MIN
+        a: BZPOPMIN z x
+        a: BZPOPMIN z -1
+        a: BZMPOP 0 0 z MIN
+        a: BZMPOP 0 1 z LEFT
+        a: BZMPOP 0 1 z MIN COUNT 0
+        p: SET text x
+        a: BZPOPMIN text 0
+        a: BZMPOP 0 2 z text MAX
+        a: MULTI
+        a: BZPOPMIN z 0
+        a: BZPOPMAX z 0
+        a: BZMPOP 0 1 z MIN
+        a: EXEC",
+    );
+}
+
+#[test]
+fn sets_and_sorted_sets_are_sorted_as_by_redis() {
+    let Some(mut both) = Sessions::start() else { return };
+    both.script(
+        "p: SADD s 3 1 2
+        p: ZADD z 10 3 30 1 20 2
+        p: HSET w_1 f 30 name one
+        p: HSET w_2 f 10 name two
+        p: HSET w_3 f 20 name three
+        p: SET text_1 x
+        a: SORT s
+        a: SORT s DESC LIMIT 0 2
+        a: SORT s ALPHA LIMIT 1 5
+        a: SORT s BY w_*->f
+        a: SORT s BY w_*->f DESC GET # GET w_*->name GET w_*->none
+        a: SORT s BY w_*->name ALPHA GET w_*->name
+        a: SORT_RO s GET w_*->name
+        a: SORT s GET text_*->f GET text_* GET w_*
+        a: SORT s BY w_*->
+        a: SORT z
+        a: SORT z BY nosort
+        a: SORT z BY nosort DESC LIMIT 1 2
+        a: SORT z BY nosort GET w_*->name
+        a: SORT z BY w_*->f GET #
+        a: SORT z BY w_*->f STORE out
+        a: LRANGE out 0 -1
+        a: TYPE out
+        a: SORT s BY nosort STORE out
+        a: LRANGE out 0 -1
+        a: SORT none STORE out
+        a: EXISTS out
+        a: SORT w_1
+        a: SADD words b a c
+        a: SORT words
+        a: SORT words ALPHA DESC
+        # what a client waits for is there at once
+        b! BLPOP out 0
+        a: SORT z BY w_*->f GET w_*->name STORE out
+        b?
+        a: LRANGE out 0 -1",
+    );
+}
+
+#[test]
 fn times_and_unblocking_are_as_in_redis() {
     let Some(mut both) = Sessions::start() else { return };
     both.script(
@@ -190,12 +307,12 @@ fn a_served_client_looks_at_its_keys_in_their_order() {
 fn reads_count_hits_and_misses() {
     let server = Server::start(&[]);
     let mut client = server.connect();
-    for line in ["SET k 1", "GET k", "GET k", "GET none", "EXISTS k none", "INCR k"] {
+    for line in ["SET k 1", "GET k", "GET k", "GET none", "EXISTS k none", "INCR k", "RPUSH l a", "MGET k l none k"] {
         client.ask(line);
     }
     let Value::Bulk(info) = client.ask("INFO stats") else { panic!("INFO is text") };
     let info = String::from_utf8(info).unwrap();
-    assert!(info.contains("keyspace_hits:3\r\nkeyspace_misses:2\r\n"), "{info}");
+    assert!(info.contains("keyspace_hits:6\r\nkeyspace_misses:3\r\n"), "{info}");
 }
 
 #[test]

@@ -169,3 +169,33 @@ fn a_snapshot_has_every_database() {
         assert_eq!(client.ask("GET which"), bulk(database.to_string()));
     }
 }
+
+#[test]
+fn records_changed_since_the_last_save_are_counted() {
+    let server = Server::start(&[]);
+    let (mut client, mut waiter) = (server.connect(), server.connect());
+    let changes = |client: &mut Client| {
+        let Value::Bulk(info) = client.ask("INFO persistence") else { panic!("INFO is text") };
+        let info = String::from_utf8(info).unwrap();
+        let line = info.lines().find_map(|line| line.strip_prefix("rdb_changes_since_last_save:")).unwrap();
+        line.parse::<u64>().unwrap()
+    };
+    assert_eq!(changes(&mut client), 0);
+    for line in ["SET a 1", "SET a 2", "MSET a 1 b 1", "GET a", "DEL none", "MULTI", "SET x 1", "SET y 1", "EXEC"] {
+        client.ask(line);
+    }
+    assert_eq!(changes(&mut client), 6);
+    waiter.send(&[b"BLPOP", b"l", b"0"]);
+    until(
+        "the client to wait",
+        || matches!(client.ask("INFO clients"), Value::Bulk(info) if info.windows(17).any(|at| at == b"blocked_clients:1")),
+    );
+    assert_eq!(client.ask("RPUSH l e"), Value::Integer(1));
+    assert_eq!(waiter.read(), Value::Array(vec![bulk("l"), bulk("e")]));
+    assert_eq!(client.ask("CONFIG RESETSTAT"), ok());
+    assert_eq!(changes(&mut client), 8, "the push and the pop");
+    assert_eq!(client.ask("SAVE"), ok());
+    assert_eq!(changes(&mut client), 0);
+    assert_eq!(client.ask("SET a 3"), ok());
+    assert_eq!(changes(&mut client), 1);
+}

@@ -259,6 +259,8 @@ impl Batch<'_> {
                 self.marks.raise(&gate);
                 if command.spec.flags.has(Flags::READONLY) {
                     self.meter.note_looks(self.tools.scratch.tally());
+                } else {
+                    self.meter.note_changes(self.tools.scratch.tally());
                 }
                 if self.tools.scratch.has_woken() {
                     self.wake();

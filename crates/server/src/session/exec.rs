@@ -133,6 +133,7 @@ impl Batch<'_> {
         match exec.run(at, (&self.rules.settings, self.clock), &mut self.tools.scratch, &mut gate) {
             Ok(Some(executed)) => {
                 self.marks.raise(&gate);
+                self.meter.note_changes(self.tools.scratch.tally());
                 if self.tools.scratch.has_woken() {
                     self.wake();
                 }

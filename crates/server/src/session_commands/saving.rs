@@ -33,7 +33,7 @@ pub(super) fn run(name: &str, call: &mut Call<'_>) -> Answer {
 
 fn save() -> Answer {
     at_desk(|context, reply| {
-        if !context.shared.saves.begin(clock().0 / 1000) {
+        if !context.shared.saves.begin(clock().0 / 1000, context.shared.stats.changed()) {
             return Err(RUNNING.into());
         }
         snapshot(context.shared).map_err(|fault| Error::from(fault_text(&fault)))?;
@@ -48,7 +48,7 @@ fn bgsave(call: &mut Call<'_>) -> Result<(), Error> {
     if args.len() > 2 || (args.len() == 2 && !args.is(1, "SCHEDULE")) {
         return Err(text::SYNTAX.into());
     }
-    if !call.shared.saves.begin(clock().0 / 1000) {
+    if !call.shared.saves.begin(clock().0 / 1000, call.shared.stats.changed()) {
         return Err(RUNNING.into());
     }
     let shared = Arc::clone(call.shared);
@@ -156,7 +156,7 @@ mod tests {
         let mut session = server.session();
         assert_eq!(session.text(&["BGSAVE", "foo"]), "-ERR syntax error\r\n");
         assert_eq!(session.text(&["BGSAVE", "SCHEDULE", "x"]), "-ERR syntax error\r\n");
-        assert!(server.shared.saves.begin(1));
+        assert!(server.shared.saves.begin(1, 0));
         assert_eq!(session.text(&["BGSAVE"]), format!("-{RUNNING}\r\n"));
         assert_eq!(session.text(&["SAVE"]), format!("-{RUNNING}\r\n"));
         assert!(session.text(&["INFO", "persistence"]).contains("rdb_bgsave_in_progress:1\r\n"));

@@ -38,7 +38,8 @@ pub(super) fn persistence(shared: &Shared, lines: &mut Lines) {
     let word = |is_ok: bool| if is_ok { "ok" } else { "err" };
     lines.put_zeros(&["loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"]);
     lines.put("current_fork_perc", "0.00");
-    lines.put_zeros(&["current_save_keys_processed", "current_save_keys_total", "rdb_changes_since_last_save"]);
+    lines.put_zeros(&["current_save_keys_processed", "current_save_keys_total"]);
+    lines.put("rdb_changes_since_last_save", shared.stats.changed().saturating_sub(saves.covered));
     lines.put("rdb_bgsave_in_progress", u8::from(saves.running_since.is_some()));
     lines.put("rdb_last_save_time", saves.last);
     lines.put("rdb_last_bgsave_status", word(saves.status == Status::Ok));
