@@ -11,21 +11,28 @@ use crate::failure::{Context, Failure, Outcome};
 use crate::workspace::output_of;
 
 const KEYS: u64 = 100_000;
-/// The depth at which lists are filled.
+/// The depth at which collections are filled.
 const FILL_DEPTH: u32 = 16;
+/// Of so many members those are chosen by chance that fill a set: hardly one is chosen twice.
+const FILL_MEMBERS: u64 = 1_000_000_000;
 
-const WORKLOADS: [Workload; 13] = [
+const WORKLOADS: [Workload; 18] = [
     Workload::test("set"),
     Workload::test("get"),
     Workload::test("incr"),
     Workload::test("mset"),
     Workload::test("lpush"),
     Workload::test("rpush"),
-    Workload::test("lpop").on(Before::AsManyElements),
-    Workload::test("rpop").on(Before::AsManyElements),
+    Workload::test("lpop").on(Before::AsManyBy("rpush")),
+    Workload::test("rpop").on(Before::AsManyBy("rpush")),
     Workload::line("lrange_100", &["LRANGE", "mylist", "0", "99"]).on(Before::Elements(1000)),
     Workload::line("lrange_300", &["LRANGE", "mylist", "0", "299"]).on(Before::Elements(1000)),
     Workload::line("lrange_600", &["LRANGE", "mylist", "0", "599"]).on(Before::Elements(1000)),
+    Workload::test("hset"),
+    Workload::test("sadd"),
+    Workload::test("spop").on(Before::AsManyBy("sadd")),
+    Workload::test("zadd"),
+    Workload::test("zpopmin").on(Before::AsManyBy("zadd")),
     Workload::line("lindex in 1 M", &["LINDEX", "mylist", "333333"]).on(Before::Elements(1_000_000)),
     Workload::line("lrange_100 in 1 M", &["LRANGE", "mylist", "500000", "500099"]).on(Before::Elements(1_000_000)),
 ];
@@ -39,15 +46,15 @@ struct Workload {
     before: Before,
 }
 
-/// What redis-benchmark's list holds at first.
+/// What redis-benchmark's collections hold at first.
 #[derive(Clone, Copy)]
 enum Before {
     /// Whatever is there.
     Anything,
-    /// So many elements.
+    /// The list: so many elements.
     Elements(u64),
-    /// As many elements more as there will be requests, for each measurement.
-    AsManyElements,
+    /// As many elements more as there will be requests, for each measurement, put in by that test.
+    AsManyBy(&'static str),
 }
 
 impl Workload {
@@ -116,11 +123,11 @@ fn pairs(bench: &Bench, workload: &Workload, depth: u32) -> Outcome<Vec<(Sample,
     for instance in [&haypile, &redis] {
         match workload.before {
             Before::Anything => {}
-            Before::Elements(count) => push(instance, count)?,
-            Before::AsManyElements => push(instance, CALIBRATION_REQUESTS)?,
+            Before::Elements(count) => fill(instance, "rpush", count)?,
+            Before::AsManyBy(test) => fill(instance, test, CALIBRATION_REQUESTS)?,
         }
     }
-    let calibrate = |instance: &Instance| Ok(run(instance.port, workload, depth, CALIBRATION_REQUESTS)?.rate);
+    let calibrate = |instance: &Instance| Ok(run(instance.port, workload, (depth, KEYS), CALIBRATION_REQUESTS)?.rate);
     let requests = match bench.request.requests {
         Some(requests) => requests,
         None => requests_for(calibrate(&haypile)?, calibrate(&redis)?),
@@ -136,27 +143,27 @@ fn requests_for(one_rate: f64, other_rate: f64) -> u64 {
     (AIM_SECONDS * (one_rate * other_rate).sqrt()) as u64
 }
 
-/// Makes redis-benchmark's list longer.
-fn push(instance: &Instance, elements: u64) -> Outcome<()> {
-    run(instance.port, &Workload::test("rpush"), FILL_DEPTH, elements).map(drop)
+/// Makes one of redis-benchmark's collections larger by one of its tests.
+fn fill(instance: &Instance, test: &'static str, elements: u64) -> Outcome<()> {
+    run(instance.port, &Workload::test(test), (FILL_DEPTH, FILL_MEMBERS), elements).map(drop)
 }
 
 fn sample(instance: &Instance, workload: &Workload, depth: u32, requests: u64) -> Outcome<Sample> {
-    if let Before::AsManyElements = workload.before {
-        push(instance, requests)?;
+    if let Before::AsManyBy(test) = workload.before {
+        fill(instance, test, requests)?;
         instance.wait_until_quiet()?;
     }
     let before = instance.cpu()?;
-    let line = run(instance.port, workload, depth, requests)?;
+    let line = run(instance.port, workload, (depth, KEYS), requests)?;
     instance.wait_until_quiet()?;
     let cpu: Duration = instance.cpu()? - before;
     Ok(Sample { rate: line.rate, cpu: cpu.as_secs_f64() / requests as f64, p50: line.p50, p99: line.p99 })
 }
 
-fn run(port: u16, workload: &Workload, depth: u32, requests: u64) -> Outcome<Line> {
+fn run(port: u16, workload: &Workload, (depth, keys): (u32, u64), requests: u64) -> Outcome<Line> {
     let mut command = Command::new("redis-benchmark");
     command.args(["--csv", "-c", "50", "-d", "100"]);
-    command.args(["-r", &KEYS.to_string(), "-p", &port.to_string()]);
+    command.args(["-r", &keys.to_string(), "-p", &port.to_string()]);
     command.args(["-P", &depth.to_string(), "-n", &requests.to_string()]);
     match workload.line {
         None => command.args(["-t", workload.name]),
