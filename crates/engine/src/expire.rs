@@ -15,8 +15,11 @@ use crate::run::{Abort, LockKey, Place, Request, Scope};
 use crate::shard::Shard;
 use crate::txn::Scratch;
 
-/// Stripes that one sweep looks at: all of them in sixteen sweeps.
+/// Stripes that one sweep looks at in any case: all of them in sixteen sweeps.
 const STRIPES_A_SWEEP: usize = STRIPES / 16;
+/// It looks at further ones, at most at all of them, until it has seen so many records: where there are few, expired
+/// ones leave within a second.
+const RECORDS_A_SWEEP: usize = 50_000;
 /// Records that one sweep deletes at most.
 const DELETES_A_SWEEP: usize = 10_000;
 /// Fields that one sweep removes, about: the last run may remove some more.
@@ -63,11 +66,14 @@ pub fn sweep(shard: &Shard, instance: &Instance, scratch: &mut Scratch) {
         return;
     }
     let clock = (instance.options.clock)();
-    let first = sweep.next.fetch_add(STRIPES_A_SWEEP, Ordering::Relaxed);
+    let first = sweep.next.load(Ordering::Relaxed);
+    let (mut stripes, mut records) = (0, 0);
     let (mut expired, mut hashes) = (Vec::new(), Vec::new());
-    for at in first..first + STRIPES_A_SWEEP {
-        let stripe = shard.stripes[at % STRIPES].0.lock();
+    while stripes < STRIPES_A_SWEEP || (stripes < STRIPES && records < RECORDS_A_SWEEP) {
+        let stripe = shard.stripes[(first + stripes) % STRIPES].0.lock();
+        stripes += 1;
         for entry in stripe.table.iter() {
+            records += 1;
             let Ok(Some(record)) = entry.record() else { continue };
             if record.is_expired(clock) {
                 if expired.len() < DELETES_A_SWEEP {
@@ -78,6 +84,7 @@ pub fn sweep(shard: &Shard, instance: &Instance, scratch: &mut Scratch) {
             }
         }
     }
+    sweep.next.store((first + stripes) % STRIPES, Ordering::Relaxed);
     for key in expired {
         if delete(shard, instance, &key, clock, scratch) {
             sweep.deleted.fetch_add(1, Ordering::Relaxed);

@@ -128,6 +128,20 @@ fn every_demotion_changes_the_generations() {
 }
 
 #[test]
+fn one_sweep_of_a_small_primary_deletes_all_that_has_expired() {
+    let mut rig = Rig::new();
+    for key in 0..100 {
+        rig.set_until(&format!("k{key}"), "v", Millis(START.0 + 10));
+    }
+    rig.set_until("later", "v", Millis(u64::MAX / 2));
+    rig.clock = Millis(START.0 + 11);
+    let instance = rig.instance().clone();
+    expire::sweep(&rig.shard(0), &instance, &mut rig.scratch);
+    assert_eq!(rig.count(), 1);
+    assert_eq!(rig.get("later").as_deref(), Some(&b"v"[..]));
+}
+
+#[test]
 fn a_replica_hides_what_has_expired_and_deletes_nothing() {
     let mut rig = Rig::new();
     rig.set_until("k", "v", Millis(START.0 + 10));
