@@ -11,6 +11,7 @@ mod generated;
 mod run;
 mod setup;
 mod source;
+mod tcl;
 mod test;
 mod tidy;
 mod workspace;
@@ -28,7 +29,8 @@ usage: cargo xtask <command>
   test [--quick | --long] [filter]    every check of the project, in order; stops at the first that fails
   tidy                                the checks of layout and style that the compiler does not make
   gen [--check]                       write (or compare) the documents that derive from tables in the code
-  bench [suite..] [options]           measure side by side with redis-server; `bench --help` lists the options";
+  bench [suite..] [options]           measure side by side with redis-server; `bench --help` lists the options
+  tcl [file..]                        run Redis's own test suite (fetched from Debian's sources) against the server";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -52,6 +54,7 @@ fn dispatch(command: Option<&str>, args: &[String]) -> Outcome {
         Some("tidy") => tidy::run(&workspace),
         Some("gen") => generated::run(&workspace, args),
         Some("bench") => bench::run(&workspace, args),
+        Some("tcl") => tcl::run(&workspace, args),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");
             Ok(())
