@@ -7,7 +7,7 @@ use lineage::{Lineage, Lsn};
 use replication_proto::{Cause, Db, Input, LinkId, Output, Positions, Progress, Start, TransferId, Transmit, Verdict};
 
 use crate::manifest::{Manifest, checksum};
-use crate::net::{Arrival, ConnId, End, Listens, Message, NodeNumber, Purpose};
+use crate::net::{Arrival, ConnId, End, Listens, Message, NodeNumber};
 use crate::process::{Fetch, ShardLink};
 use crate::serve::CHUNK;
 use crate::world::{Weather, World, node_at};
@@ -73,7 +73,7 @@ impl World {
                 });
             }
             Start::Dial { link, primary, .. } => {
-                let conn = self.dial(node, node_at(&primary), Purpose::Control(link));
+                let conn = self.dial(node, node_at(&primary));
                 self.net.send(self.now, &mut self.rng, conn, End::Client, Message::Hello);
                 if let Some(process) = &mut self.hosts[node].process {
                     process.control = Some((link, conn));
@@ -90,7 +90,7 @@ impl World {
                 let generation = origin.as_ref().map_or(0, |origin| origin.generation);
                 let (lineage, end) =
                     origin.map_or((Lineage::new(), Lsn(0)), |origin| (origin.lineage.clone(), origin.end));
-                let conn = self.dial(node, primary, Purpose::Shard(db, link));
+                let conn = self.dial(node, primary);
                 let ask = Message::Ask { db, run, role_generation, lineage, end };
                 self.net.send(self.now, &mut self.rng, conn, End::Client, ask);
                 if let Some(process) = &mut self.hosts[node].process {
@@ -107,7 +107,7 @@ impl World {
             }
             Start::Fetch { db, transfer, .. } => {
                 let Some(primary) = process.machine.primary().map(node_at) else { return };
-                let conn = self.dial(node, primary, Purpose::Snapshot(db, transfer));
+                let conn = self.dial(node, primary);
                 self.net.send(self.now, &mut self.rng, conn, End::Client, Message::Open(db));
                 if let Some(process) = &mut self.hosts[node].process {
                     let fetch = Fetch { transfer, conn: Some(conn), manifest: None, next: (0, 0), bytes: 0 };
@@ -121,9 +121,9 @@ impl World {
         }
     }
 
-    fn dial(&mut self, node: NodeNumber, target: NodeNumber, purpose: Purpose) -> ConnId {
+    fn dial(&mut self, node: NodeNumber, target: NodeNumber) -> ConnId {
         let listens = if self.is_up(target) { Listens::Yes } else { Listens::No };
-        self.net.dial(self.now, &mut self.rng, purpose, [node, target], listens)
+        self.net.dial(self.now, &mut self.rng, [node, target], listens)
     }
 
     fn end_fetch(&mut self, node: NodeNumber, db: Db, transfer: TransferId) {
@@ -384,8 +384,7 @@ impl World {
     }
 }
 
-/// Removes what is of another snapshot from a transfer's folder: whole files that differ, and beginnings that cannot be
-/// told to fit, which are all but those of a file of the same name that is shorter.
+/// Removes from a transfer's folder what is no whole file of this snapshot. (Real replicas keep beginnings, too.)
 fn keep_what_fits(dir: &std::path::Path, manifest: &Manifest) -> std::io::Result<()> {
     fs::create_dir_all(dir)?;
     let mut folders = vec![dir.to_owned()];

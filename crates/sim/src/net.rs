@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use lineage::{Lineage, Lsn};
-use replication_proto::{Beat, Cause, Db, LinkId, Meta, Positions, RunId, TransferId, Verdict};
+use replication_proto::{Beat, Cause, Db, Meta, Positions, RunId, Verdict};
 
 use crate::manifest::Manifest;
 use crate::rng::Rng;
@@ -37,17 +37,6 @@ impl End {
             Self::Server => Self::Client,
         }
     }
-}
-
-/// What a connection is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// A control link.
-    Control(LinkId),
-    /// A shard link.
-    Shard(Db, LinkId),
-    /// A transfer's snapshot link.
-    Snapshot(Db, TransferId),
 }
 
 /// What nodes say to each other: the messages of docs/formats/replication.md, not as bytes.
@@ -127,7 +116,6 @@ enum InFlight {
 }
 
 struct Conn {
-    purpose: Purpose,
     /// Client, server.
     nodes: [NodeNumber; 2],
     stands: [bool; 2],
@@ -147,22 +135,11 @@ const MOST_LATENCY: u64 = 12;
 
 impl Net {
     /// Dials. `listens`: whether the node is up.
-    pub fn dial(
-        &mut self,
-        now: u64,
-        rng: &mut Rng,
-        purpose: Purpose,
-        nodes: [NodeNumber; 2],
-        listens: Listens,
-    ) -> ConnId {
+    pub fn dial(&mut self, now: u64, rng: &mut Rng, nodes: [NodeNumber; 2], listens: Listens) -> ConnId {
         self.last += 1;
         let id = ConnId(self.last);
-        let mut conn = Conn {
-            purpose,
-            nodes,
-            stands: [true, listens == Listens::Yes],
-            queues: [VecDeque::new(), VecDeque::new()],
-        };
+        let mut conn =
+            Conn { nodes, stands: [true, listens == Listens::Yes], queues: [VecDeque::new(), VecDeque::new()] };
         if listens == Listens::No {
             conn.queues[0].push_back((now + rng.within(1, MOST_LATENCY), InFlight::Refuse));
         }
@@ -227,13 +204,7 @@ impl Net {
         self.cuts.clear();
     }
 
-    /// The purpose of a connection as its client knows it.
-    #[must_use]
-    pub fn purpose(&self, id: ConnId) -> Option<Purpose> {
-        self.conns.get(&id).map(|conn| conn.purpose)
-    }
-
-    /// Bytes of frames on their way from one end: what a socket's buffer would hold.
+    /// Messages with frames that are on their way from one end: what a socket's buffer would hold.
     #[must_use]
     pub fn frames_in_flight(&self, id: ConnId, from: End) -> usize {
         self.conns.get(&id).map_or(0, |conn| {
