@@ -10,6 +10,7 @@ use crate::manifest::{Manifest, checksum};
 use crate::net::{Arrival, ConnId, End, Listens, Message, NodeNumber};
 use crate::process::{Fetch, ShardLink};
 use crate::serve::CHUNK;
+use crate::storm::Replicas;
 use crate::world::{Weather, World, node_at};
 
 /// An acknowledgement is repeated so often, in milliseconds.
@@ -285,7 +286,11 @@ impl World {
         let Some(process) = &mut self.hosts[node].process else { return };
         let mut acks: Vec<(ConnId, Positions)> = Vec::new();
         for (db, link) in &mut process.links {
-            let Some(positions) = crate::engine_side::positions(&process.instance, *db) else { continue };
+            let Some(mut positions) = crate::engine_side::positions(&process.instance, *db) else { continue };
+            match self.replicas {
+                Replicas::Honest => {}
+                Replicas::Boastful => positions.synced = positions.received,
+            }
             let due = link.acked.is_none_or(|(last, at)| last != positions || self.now - at >= ACK_EVERY);
             if due {
                 link.acked = Some((positions, self.now));

@@ -19,11 +19,22 @@ pub struct Plan {
     pub storm: u64,
     /// Milliseconds without, in which everything must heal.
     pub calm: u64,
+    /// What replicas say that they have.
+    pub replicas: Replicas,
+}
+
+/// What a replica's acknowledgements are worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replicas {
+    /// What they call synced is.
+    Honest,
+    /// They call synced what they have only received: for a test that the simulation finds out.
+    Boastful,
 }
 
 impl Plan {
     /// Of ordinary runs: a primary and two replicas.
-    pub const ORDINARY: Self = Self { nodes: 3, storm: 15_000, calm: 40_000 };
+    pub const ORDINARY: Self = Self { nodes: 3, storm: 15_000, calm: 40_000, replicas: Replicas::Honest };
 }
 
 /// What a run that went well came to.
@@ -43,6 +54,7 @@ pub struct Outcome {
 /// When the nodes do not heal, or differ, or lost something.
 pub fn run(seed: u64, plan: Plan, root: &Path) -> Outcome {
     let mut world = World::new(seed, plan.nodes, root);
+    world.replicas = plan.replicas;
     while world.now < plan.storm {
         world.tick();
         if world.rng.percent(60) {

@@ -19,6 +19,7 @@ use crate::net::{Ending, Net, NodeNumber};
 use crate::process::{Host, set_clock};
 use crate::rng::Rng;
 use crate::settings;
+use crate::storm::Replicas;
 
 /// Everything.
 pub struct World {
@@ -39,6 +40,8 @@ pub struct World {
     pub sent_astray: bool,
     /// What happens to the machines: nothing bad any more when the run ends.
     pub weather: Weather,
+    /// What replicas say that they have.
+    pub replicas: Replicas,
     /// What happened, for a failure's report; the newest of it.
     pub story: Vec<String>,
     /// Numbers of the run.
@@ -102,6 +105,7 @@ impl World {
             leader: 0,
             sent_astray: false,
             weather: Weather::Stormy,
+            replicas: Replicas::Honest,
             story: Vec::new(),
             counts: Counts::default(),
         };

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use sim::storm::Outcome;
+use sim::storm::{Outcome, Replicas};
 use sim::{Plan, run};
 
 fn folder() -> tempfile::TempDir {
@@ -46,6 +46,21 @@ fn known_seeds_heal() {
     assert!(sum(|outcome| outcome.counts.full_syncs) > 0, "runs with full syncs are among them");
     assert!(sum(|outcome| outcome.counts.promotions) > 0, "and such with failovers");
     assert!(sum(|outcome| outcome.acknowledged) > 0, "and writes that had to survive");
+}
+
+#[test]
+fn replicas_that_boast_are_found_out() {
+    if std::env::var_os("HAYPILE_SIM_SEED").is_some() {
+        return;
+    }
+    let plan = Plan { replicas: Replicas::Boastful, ..Plan::ORDINARY };
+    let lost = (1000..1100).find_map(|seed| {
+        let dir = folder();
+        let outcome = std::panic::catch_unwind(|| run(seed, plan, dir.path()));
+        outcome.err().and_then(|panic| panic.downcast::<String>().ok())
+    });
+    let said = lost.expect("of a hundred runs one loses what was acknowledged");
+    assert!(said.contains("no replica has") || said.contains("an acknowledged write is gone"), "{said}");
 }
 
 #[test]
