@@ -5,16 +5,20 @@
 
 mod client;
 mod cold;
+mod compare;
 mod data;
 mod histogram;
 mod hot;
 mod instance;
+mod large;
 mod load;
 mod mem;
 mod proc;
 mod recovery;
+mod redis_benchmark;
 mod report;
 mod stats;
+mod types;
 mod write;
 
 use std::fs;
@@ -28,11 +32,11 @@ use report::Section;
 const USAGE: &str = "\
 usage: cargo xtask bench [suite..] [options]
 
-suites: hot cold write recovery mem (all of them when none is named)
+suites: hot types large cold write recovery mem (all of them when none is named)
 
   --pairs N       measurements of each server per test, in turn (default 5)
-  --requests N    requests per measurement of `hot` (default: what takes about 3 s)
-  --full          `hot` with 64 commands in flight per client, too
+  --requests N    requests per measurement of `hot`, `types` and `large` (default: what takes about 1.5 s)
+  --full          `hot` and `types` with 64 commands in flight per client, too, `large` with 16
   --keys N        keys of `cold` (default 10000000)
   --seconds N     length of a measurement of `cold`, `write` and `mem` (default 10)
   --mib N         what `recovery` writes before the crash (default 256)
@@ -43,6 +47,8 @@ suites: hot cold write recovery mem (all of them when none is named)
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Suite {
     Hot,
+    Types,
+    Large,
     Cold,
     Write,
     Recovery,
@@ -50,26 +56,30 @@ enum Suite {
 }
 
 impl Suite {
-    const ALL: [(&str, Suite); 5] = [
+    const ALL: [(&str, Suite); 7] = [
         ("hot", Suite::Hot),
+        ("types", Suite::Types),
+        ("large", Suite::Large),
         ("cold", Suite::Cold),
         ("write", Suite::Write),
         ("recovery", Suite::Recovery),
         ("mem", Suite::Mem),
     ];
 
-    fn measure(self, bench: &Bench) -> Outcome<Section> {
+    fn measure(self, bench: &Bench) -> Outcome<Vec<Section>> {
         match self {
             Suite::Hot => hot::measure(bench),
-            Suite::Cold => cold::measure(bench),
-            Suite::Write => write::measure(bench),
-            Suite::Recovery => recovery::measure(bench),
-            Suite::Mem => mem::measure(bench),
+            Suite::Types => types::measure(bench),
+            Suite::Large => large::measure(bench),
+            Suite::Cold => Ok(vec![cold::measure(bench)?]),
+            Suite::Write => Ok(vec![write::measure(bench)?]),
+            Suite::Recovery => Ok(vec![recovery::measure(bench)?]),
+            Suite::Mem => Ok(vec![mem::measure(bench)?]),
         }
     }
 }
 
-/// How deep `hot` goes.
+/// How many depths `hot`, `types` and `large` try.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Breadth {
     Usual,
@@ -120,10 +130,10 @@ pub fn run(workspace: &Workspace, args: &[String]) -> Outcome {
     let bench = Bench { request, haypile, scratch };
     for (name, suite) in &bench.request.suites {
         println!("==> {name}");
-        let section = suite.measure(&bench)?;
-        println!("\n{section}");
+        let sections = suite.measure(&bench)?;
+        sections.iter().for_each(|section| println!("\n{section}"));
         if bench.request.destination == Destination::Report {
-            report::write(&workspace.root, name, &section)?;
+            report::write(&workspace.root, name, &sections)?;
         }
     }
     Ok(())

@@ -12,6 +12,8 @@ use crate::failure::{Context, Failure, Outcome};
 /// Connections and commands in flight on each, when the only aim is to get data in.
 const FILL_CLIENTS: u64 = 4;
 const FILL_DEPTH: u64 = 256;
+/// Elements in one command that fills a collection.
+const FILL_ELEMENTS: usize = 50;
 
 /// What a load did.
 pub struct Measured {
@@ -48,6 +50,94 @@ fn fill_range(port: u16, from: u64, to: u64) -> io::Result<()> {
         next = end;
     }
     Ok(())
+}
+
+/// Collections that are alike: members `m:000000000000` and on, with their numbers as scores.
+pub struct Collections<'a> {
+    /// The command that adds elements.
+    pub by: Adds,
+    pub keys: u64,
+    /// The key of a collection's number.
+    pub key: &'a dyn Fn(u64) -> String,
+    pub members: u64,
+    /// The value of each field of a hash, and each element of a list.
+    pub value: &'a [u8],
+}
+
+/// A command that adds elements.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Adds {
+    Hset,
+    Sadd,
+    Zadd,
+    Rpush,
+}
+
+impl Adds {
+    fn name(self) -> &'static [u8] {
+        match self {
+            Self::Hset => b"HSET",
+            Self::Sadd => b"SADD",
+            Self::Zadd => b"ZADD",
+            Self::Rpush => b"RPUSH",
+        }
+    }
+
+    /// The arguments for one element.
+    fn push(self, number: u64, value: &[u8], args: &mut Vec<Vec<u8>>) {
+        let member = || format!("m:{number:012}").into_bytes();
+        match self {
+            Self::Hset => args.extend([member(), value.to_vec()]),
+            Self::Sadd => args.push(member()),
+            Self::Zadd => args.extend([number.to_string().into_bytes(), member()]),
+            Self::Rpush => args.push(value.to_vec()),
+        }
+    }
+}
+
+/// Makes collections.
+pub fn fill_collections(port: u16, collections: &Collections<'_>) -> Outcome {
+    let fill = || -> io::Result<()> {
+        let mut client = Client::connect(port)?;
+        let mut unanswered = 0;
+        for key in 0..collections.keys {
+            let key = (collections.key)(key).into_bytes();
+            for from in (0..collections.members).step_by(FILL_ELEMENTS) {
+                let to = (from + FILL_ELEMENTS as u64).min(collections.members);
+                let mut args = vec![collections.by.name().to_vec(), key.clone()];
+                (from..to).for_each(|number| collections.by.push(number, collections.value, &mut args));
+                client.push(&args.iter().map(Vec::as_slice).collect::<Vec<_>>());
+                unanswered += 1;
+                if unanswered == FILL_DEPTH {
+                    take_integers(&mut client, std::mem::take(&mut unanswered))?;
+                }
+            }
+        }
+        take_integers(&mut client, unanswered)
+    };
+    fill().context("filling collections")
+}
+
+fn take_integers(client: &mut Client, count: u64) -> io::Result<()> {
+    client.flush()?;
+    for _ in 0..count {
+        match client.reply()? {
+            Reply::Integer(_) => {}
+            other => return Err(io::Error::other(format!("expected an integer, got {other:?}"))),
+        }
+    }
+    Ok(())
+}
+
+/// Removes everything.
+pub fn flush(port: u16) -> Outcome {
+    let flush = || -> io::Result<()> {
+        let mut client = Client::connect(port)?;
+        client.push(&[b"FLUSHALL"]);
+        client.flush()?;
+        client.expect_ok()
+    };
+    flush().context("removing everything")
 }
 
 /// Reads random keys of `0..keys`, one at a time on each of `clients` connections, until `stop`; every value is
@@ -218,6 +308,19 @@ pub fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, Outcome<T>>) -> Outco
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn elements_are_what_their_command_wants() {
+        let args = |by: Adds| {
+            let mut args = Vec::new();
+            by.push(7, b"xxx", &mut args);
+            args.concat()
+        };
+        assert_eq!(args(Adds::Hset), b"m:000000000007xxx");
+        assert_eq!(args(Adds::Sadd), b"m:000000000007");
+        assert_eq!(args(Adds::Zadd), b"7m:000000000007");
+        assert_eq!(args(Adds::Rpush), b"xxx");
+    }
 
     #[test]
     fn a_wrong_or_missing_value_is_an_error() {

@@ -13,7 +13,7 @@ use crate::workspace::output_of;
 
 const DOCUMENT: &str = "docs/benchmarks.md";
 
-/// What one suite measured.
+/// What one suite measured, or a part of it.
 pub struct Section {
     /// What was measured and how to read it.
     note: String,
@@ -56,12 +56,13 @@ impl Display for Section {
     }
 }
 
-/// Puts a section between its markers in the document.
-pub fn write(root: &Path, suite: &str, section: &Section) -> Outcome {
+/// Puts the sections of a suite between its markers in the document.
+pub fn write(root: &Path, suite: &str, sections: &[Section]) -> Outcome {
     let file = root.join(DOCUMENT);
     let document = fs::read_to_string(&file).context(format_args!("reading {}", file.display()))?;
     let date = output_of(Command::new("date").args(["-u", "+%Y-%m-%d"]))?;
-    let text = format!("Measured on {} on {}.\n\n{section}", date.trim(), machine()?);
+    let tables: Vec<String> = sections.iter().map(Section::to_string).collect();
+    let text = format!("Measured on {} on {}.\n\n{}", date.trim(), machine()?, tables.join("\n"));
     let document = replaced(&document, suite, &text).context(format_args!("looking for the markers of {suite}"))?;
     fs::write(&file, document).context(format_args!("writing {}", file.display()))
 }
