@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::hot::Evicted;
+use crate::rows::Growth;
 
 /// The most sessions that may wait for room; more are let through, which only means that they add a command each.
 const MAX_WAITERS: usize = 65_536;
@@ -18,18 +19,21 @@ const MAX_WAITERS: usize = 65_536;
 pub struct Budget {
     used: AtomicI64,
     dirty: AtomicI64,
+    /// Of the used bytes, those of rows that the stores have.
+    clean_rows: AtomicI64,
     limit: AtomicI64,
     evicted: AtomicU64,
     waiters: Mutex<Vec<Waker>>,
 }
 
 impl Budget {
-    /// A budget of `limit` bytes for hot records and dirty rows.
+    /// A budget of `limit` bytes for hot records and rows.
     #[must_use]
     pub fn new(limit: u64) -> Self {
         Self {
             used: AtomicI64::new(0),
             dirty: AtomicI64::new(0),
+            clean_rows: AtomicI64::new(0),
             limit: AtomicI64::new(limit as i64),
             evicted: AtomicU64::new(0),
             waiters: Mutex::default(),
@@ -86,6 +90,22 @@ impl Budget {
         if delta != 0 {
             self.dirty.fetch_add(delta, Ordering::Relaxed);
         }
+    }
+
+    /// Books a change of the rows in memory.
+    #[inline]
+    pub fn book_rows(&self, growth: Growth) {
+        self.book_used(growth.used());
+        self.book_dirty(growth.dirty);
+        if growth.clean != 0 {
+            self.clean_rows.fetch_add(growth.clean, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes by which clean rows take more than half of the budget; below zero, what they may still take.
+    #[must_use]
+    pub fn row_excess(&self) -> i64 {
+        self.clean_rows.load(Ordering::Relaxed) - self.limit.load(Ordering::Relaxed) / 2
     }
 
     /// Books an eviction.

@@ -20,6 +20,7 @@ use crate::folder::Folder;
 use crate::recovery::{self, Recovery};
 use crate::replace::Retired;
 use crate::role::{Role, RoleState};
+use crate::rows::Eviction;
 use crate::settle;
 use crate::slot::{ShardId, ShardRef, Slot};
 use crate::store::StoreFactory;
@@ -396,7 +397,7 @@ impl Instance {
         results.into_iter().collect()
     }
 
-    /// Settles, flushes and drops the hot records, so that everything is read from the stores' files again.
+    /// Settles, flushes and drops what is in memory, so that everything is read from the stores' files again.
     ///
     /// # Errors
     /// A fault of a disk.
@@ -408,6 +409,8 @@ impl Instance {
                 let freed = stripe.0.lock().evict(usize::MAX, usize::MAX);
                 self.budget.book_eviction(freed);
             }
+            let _settling = shard.settle_lock();
+            self.budget.book_rows(shard.rows.evict(i64::MAX, Eviction::Enough));
         }
         Ok(())
     }

@@ -29,6 +29,7 @@ mod quarantine;
 mod recovery;
 mod replace;
 mod role;
+mod row_memory;
 mod row_walk;
 mod rows;
 pub mod run;

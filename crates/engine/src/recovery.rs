@@ -20,7 +20,7 @@ use crate::budget::Budget;
 use crate::fault::{Fault, FaultKind};
 use crate::hot::Entry;
 use crate::instance::Options;
-use crate::rows::{RowChange, RowRange};
+use crate::rows::{Birth, RowChange, RowKey, RowRange};
 use crate::settle::{self, Settling, marks};
 use crate::shard::{Parts, Shard};
 use crate::slot::ShardId;
@@ -225,12 +225,12 @@ impl Replay<'_> {
                 if lsn < self.ahead {
                     self.note_owner(rows, key);
                 }
-                let change = (row.to_vec(), RowChange::Put(value.to_vec()));
+                let change = (row.into(), RowChange::Put(value.into()));
                 self.rows(rows, Vec::new(), Some(change), lsn);
                 Ok(())
             }
             Op::DeleteRow { rows, row, .. } => {
-                self.rows(rows, Vec::new(), Some((row.to_vec(), RowChange::Delete)), lsn);
+                self.rows(rows, Vec::new(), Some((row.into(), RowChange::Delete)), lsn);
                 Ok(())
             }
             Op::DeleteRows { rows, from, to, .. } => {
@@ -269,20 +269,16 @@ impl Replay<'_> {
                 owned |= record.and_then(|record| record.rows_id()) == Some(rows);
             }
             if !owned {
-                let freed = self.shard.rows.forget(rows);
-                self.budget.book_used(-freed);
-                self.budget.book_dirty(-freed);
+                self.budget.book_rows(self.shard.rows.forget(rows));
                 self.shard.dead.lock().push(rows);
             }
         }
         Ok(())
     }
 
-    fn rows(&self, rows: RowsId, cleared: Vec<RowRange>, change: Option<(Vec<u8>, RowChange)>, lsn: u64) {
+    fn rows(&self, rows: RowsId, cleared: Vec<RowRange>, change: Option<(RowKey, RowChange)>, lsn: u64) {
         self.shard.saw_rows(rows);
-        let grown = self.shard.rows.apply(rows, cleared, change.into_iter(), lsn);
-        self.budget.book_used(grown);
-        self.budget.book_dirty(grown);
+        self.budget.book_rows(self.shard.rows.apply(rows, Birth::Unknown, cleared, change.into_iter(), lsn));
     }
 
     /// Decided once per frame and key: whether the store already has the frame's changes of the key.
@@ -379,11 +375,11 @@ impl Replay<'_> {
             stripe.dirty.clear();
             stripe.settling.clear();
         }
-        let rows = self.shard.rows.forget_all();
+        self.budget.book_rows(self.shard.rows.forget_all());
         self.shard.dead.lock().clear();
         self.owners.clear();
-        self.budget.book_used(-used - rows);
-        self.budget.book_dirty(-dirty - rows);
+        self.budget.book_used(-used);
+        self.budget.book_dirty(-dirty);
         self.shard.mask_store();
         Ok(())
     }

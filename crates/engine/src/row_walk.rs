@@ -1,24 +1,25 @@
-//! Rows of a value in order, either way: the dirty ones over those of the store.
+//! Rows of a value in order, either way: those in memory over those of the store.
 //!
 //! ```text
-//! dirty rows, page by page   a  -c     e        (-c: gone)
+//! in memory, page by page    a  -c     e        (-c: gone)
 //! the store, by one cursor      c   d     f
 //! what is seen               a      d  e  f
 //! ```
 //!
 //! It reads no more than it shows: a walk that is ended early costs what it saw. Who calls it holds the lock of the
-//! owner, or compares the owner's LSN afterwards: the rows do not change under it. But settle may move rows from the
-//! dirty ones to the store between two pages; then the store is looked at anew from there on.
+//! owner, or compares the owner's LSN afterwards: the rows do not change under it. But settle may move rows from memory to
+//! the store between two pages; then the store is looked at anew from there on. And where memory knows all rows, the
+//! store is not asked at all.
 
 use keyspace::RowsId;
 
 use crate::fault::Fault;
-use crate::rows::{DirtyPage, RowRange};
+use crate::rows::{RowPage, RowRange};
 use crate::shard::Shard;
-use crate::store::{Direction, Reach};
+use crate::store::{Cursor, Direction, Reach};
 
-/// Dirty rows that the first page has, and the most that a later one has.
-const FIRST_PAGE: usize = 8;
+/// Rows in memory that the first page has, and the most that a later one has: many walks want only a few.
+const FIRST_PAGE: usize = 4;
 const LARGEST_PAGE: usize = 512;
 
 /// How a walk ended.
@@ -51,39 +52,47 @@ pub fn walk(
     // The page comes before the cursor: what leaves the dirty rows in between is in the store already.
     let mut page = shard.rows.page(rows, range, direction, most);
     let open = |range: &RowRange| shard.store.row_range(rows, &range.from, &range.to, direction, reach);
-    let mut cursor = open(range)?;
+    let mut cursor = if page.complete { None } else { Some(open(range)?) };
     let mut rest = range.clone();
     loop {
         if page.rows.is_empty() && page.more {
-            most = (most * 2).min(LARGEST_PAGE);
+            most = (most * 4).min(LARGEST_PAGE);
             let next = shard.rows.page(rows, &rest, direction, most);
-            if next.settled != page.settled {
-                cursor = open(&rest)?;
+            if next.complete {
+                cursor = None;
+            } else if cursor.is_none() || next.settled != page.settled {
+                cursor = Some(open(&rest)?);
             }
             page = next;
             continue;
         }
-        let stored = cursor.entry()?;
-        if stored.is_none() && cursor.would_block() {
+        if let Some(cursor) = &mut cursor
+            && cursor.entry()?.is_none()
+            && cursor.would_block()
+        {
             return Ok(Ended::WouldBlock);
         }
+        let stored = match &mut cursor {
+            None => None,
+            Some(cursor) => cursor.entry()?,
+        };
         let goes_on = match next_of(&page, stored.map(|(row, _)| row), direction) {
             Next::End => return Ok(Ended::All),
             Next::Stored => {
                 let Some((row, value)) = stored else { return Ok(Ended::All) };
                 let gone = page.cleared.iter().any(|range| range.holds(row));
                 let goes_on = gone || seen(row, value);
-                cursor.advance();
+                advance(&mut cursor);
                 goes_on
             }
             next @ (Next::Dirty | Next::Both) => {
                 if next == Next::Both {
-                    cursor.advance();
+                    advance(&mut cursor);
                 }
                 let Some((row, value)) = page.rows.pop_front() else { return Ok(Ended::All) };
                 let goes_on = value.is_none_or(|value| seen(&row, &value));
                 if page.rows.is_empty() {
-                    rest = rest.beyond(row, direction);
+                    rest = rest.beyond(row.into_vec(), direction);
                 }
                 goes_on
             }
@@ -91,6 +100,12 @@ pub fn walk(
         if !goes_on {
             return Ok(Ended::Enough);
         }
+    }
+}
+
+fn advance(cursor: &mut Option<Box<dyn Cursor + '_>>) {
+    if let Some(cursor) = cursor {
+        cursor.advance();
     }
 }
 
@@ -104,7 +119,7 @@ enum Next {
     End,
 }
 
-fn next_of(page: &DirtyPage, stored: Option<&[u8]>, direction: Direction) -> Next {
+fn next_of(page: &RowPage, stored: Option<&[u8]>, direction: Direction) -> Next {
     match (page.rows.front().map(|(row, _)| row.as_slice()), stored) {
         (None, None) => Next::End,
         (None, Some(_)) => Next::Stored,

@@ -25,7 +25,8 @@ use crate::expire;
 use crate::fault::{Fault, FaultKind};
 use crate::hot::{Entry, InStore, STRIPES, Stripe};
 use crate::instance::{Alarm, Instance};
-use crate::rows::TakenRows;
+use crate::row_memory;
+use crate::rows::{Eviction, TakenRows};
 use crate::shard::Shard;
 use crate::store::{Found, Reach, StoreHealth, Write};
 use crate::txn::Scratch;
@@ -502,8 +503,10 @@ fn finish(shard: &Shard, budget: &crate::budget::Budget, cycle: Cycle) {
     for id in cycle.dead {
         rows += shard.rows.forget(id);
     }
-    budget.book_used(-used - rows);
-    budget.book_dirty(-dirty - rows);
+    shard.rows.free_buried();
+    budget.book_rows(rows);
+    budget.book_used(-used);
+    budget.book_dirty(-dirty);
 }
 
 /// Answers the bytes that were freed, and those that are no longer dirty.
@@ -538,6 +541,7 @@ fn put_back(shard: &Shard, cycle: Cycle) {
         let settling = std::mem::take(&mut stripe.settling);
         stripe.dirty.extend(settling);
     }
+    shard.rows.put_back(cycle.rows);
     shard.dead.lock().extend(cycle.dead);
 }
 
@@ -589,11 +593,14 @@ fn run(instance: &Weak<Instance>, alarm: &Alarm, tick: Duration) {
         let pause = backoff.unwrap_or_else(|| instance.settle_interval());
         // After a failure nothing is more urgent than not to fail at once again.
         let urgent = backoff.is_none() && (instance.budget.wants_settle() || is_behind(&instance));
+        row_memory::fill(&instance);
         if settled.elapsed() < pause && !urgent {
+            row_memory::make_room(&instance, Eviction::Enough);
             make_room(&instance);
             continue;
         }
         let failed = instance.shards().filter(|shard| !turn(shard, &instance)).count();
+        row_memory::make_room(&instance, Eviction::Idle);
         make_room(&instance);
         settled = Instant::now();
         backoff = (failed > 0).then(|| backoff.map_or(BACKOFF_MIN, |last| (last * 2).min(BACKOFF_MAX)));

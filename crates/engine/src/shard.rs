@@ -1,4 +1,4 @@
-//! One database: its log, its hot records and dirty rows, its store.
+//! One database: its log, its hot records and rows, its store.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::fault::{Fault, FaultKind, read_only};
 use crate::hot::{KeyHasher, STRIPES, Stripe, stripe_of};
 use crate::instance::Instance;
 use crate::role::Role;
-use crate::rows::DirtyRows;
+use crate::rows::Rows;
 use crate::settle::{self, Settling, marks};
 use crate::slot::ShardId;
 use crate::store::{Store, StoreHealth, StoreStats, Write};
@@ -49,7 +49,7 @@ pub struct Shard {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) hasher: KeyHasher,
     pub(crate) stripes: Box<[StripeLock]>,
-    pub(crate) rows: DirtyRows,
+    pub(crate) rows: Rows,
     /// Row sets whose owner is gone.
     pub(crate) dead: Mutex<Vec<RowsId>>,
     pub(crate) cursors: Mutex<Cursors>,
@@ -145,7 +145,7 @@ impl Shard {
             store: parts.store,
             hasher: KeyHasher::default(),
             stripes: (0..STRIPES).map(|_| StripeLock(Mutex::new(Stripe::new(changes)))).collect(),
-            rows: DirtyRows::default(),
+            rows: Rows::default(),
             dead: Mutex::default(),
             cursors: Mutex::default(),
             progress,
@@ -313,9 +313,10 @@ impl Shard {
                 dirty += if entry.state.dirty { entry.cost() as i64 } else { 0 };
             }
         }
-        let rows = self.rows.forget_all();
-        budget.book_used(-used - rows);
-        budget.book_dirty(-dirty - rows);
+        budget.book_rows(self.rows.forget_all());
+        self.rows.free_buried();
+        budget.book_used(-used);
+        budget.book_dirty(-dirty);
         budget.wake();
     }
 

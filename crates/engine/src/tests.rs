@@ -31,6 +31,8 @@ use crate::fault::Fault;
 use crate::instance::{Instance, Options};
 use crate::memory_store::{MemoryStore, MemoryStores};
 use crate::recovery::Recovery;
+use crate::row_memory;
+use crate::rows::Eviction;
 use crate::run::{Abort, LockKey, Place, Ran, Request, Scope};
 use crate::slot::ShardRef;
 use crate::txn::{Gate, Scratch};
@@ -240,6 +242,8 @@ impl Rig {
                 let freed = stripe.0.lock().evict(usize::MAX, usize::MAX);
                 self.instance().budget.book_eviction(freed);
             }
+            let _settling = shard.settle_lock();
+            self.instance().budget.book_rows(shard.rows.evict(i64::MAX, Eviction::Enough));
         }
     }
 
@@ -252,6 +256,12 @@ impl Rig {
 
     fn settle(&self) {
         self.instance().settle().unwrap();
+        self.audit();
+    }
+
+    /// Takes into memory what reads have asked the stores for, as the settle thread does between cycles.
+    fn fill(&self) {
+        row_memory::fill(self.instance());
         self.audit();
     }
 

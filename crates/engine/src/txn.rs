@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use crate::fault::{Fault, FaultKind};
 use crate::hot::{Entry, EntryState, Stripe, stripe_of};
 use crate::instance::{Instance, LimitsCopy};
-use crate::rows::{RowChange, RowRange};
+use crate::rows::{RowChange, RowKey, RowRange};
 use crate::shard::Shard;
 use crate::slot::{Pins, ShardId};
 use crate::store::{Direction, Found, Reach};
@@ -231,7 +231,7 @@ struct RowWrites {
 #[derive(Clone, Default)]
 struct SetWrites {
     cleared: Vec<RowRange>,
-    rows: BTreeMap<Vec<u8>, RowChange>,
+    rows: BTreeMap<RowKey, RowChange>,
 }
 
 /// A record that the run changed, and what it was.

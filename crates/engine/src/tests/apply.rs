@@ -75,7 +75,10 @@ impl Turn {
     fn take(&self, primary: &Rig, replica: &mut Rig) {
         match self {
             Turn::Feed { bytes, most } => feed(primary, replica, *bytes, *most),
-            Turn::Settle => replica.settle(),
+            Turn::Settle => {
+                replica.settle();
+                replica.fill();
+            }
             Turn::Flush => replica.flush(),
             Turn::Evict => replica.evict(),
             Turn::Cold(cold) => {

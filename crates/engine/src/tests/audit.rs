@@ -84,9 +84,10 @@ pub fn audit(instance: &Instance, contents: impl Fn(usize) -> Contents) {
                 }
             }
         }
-        let rows = shard.rows.total_cost();
-        used += rows;
-        dirty += rows;
+        shard.rows.check();
+        let rows = shard.rows.total_size();
+        used += rows.used();
+        dirty += rows.dirty;
         let records = logical(&shard, &contents);
         let owned = owned_rows(&records);
         assert!(owned.iter().all(|rows| rows.0 < shard.next_rows()), "a rows id in use would be given out again");
@@ -105,7 +106,7 @@ fn masked(shard: &Shard, records: u64) -> u64 {
 pub fn audit_settled(instance: &Instance, contents: impl Fn(usize) -> Contents) {
     for shard in instance.shards() {
         let contents = contents(shard.database);
-        assert!(shard.rows.ids().is_empty(), "rows are still dirty");
+        assert_eq!(shard.rows.total_size().dirty, 0, "rows are still dirty");
         assert!(shard.dead.lock().is_empty(), "row sets are still to be removed");
         assert!(!shard.store_is_masked());
         let owned = owned_rows(&contents.records);

@@ -1,8 +1,11 @@
 //! Eviction: what may go, what must stay, and what the books say.
 
-use keyspace::Head;
+use keyspace::{Head, string};
 
-use super::Rig;
+use super::{Rig, calls};
+use crate::memory_store::Temper;
+use crate::row_memory;
+use crate::rows::Eviction;
 use crate::run::{Abort, Scope};
 
 #[test]
@@ -133,5 +136,41 @@ fn a_smaller_budget_is_kept_by_the_runs_that_follow() {
     }
     rig.run(Scope::Shard, 0, &mut |_| Ok(()));
     assert!(rig.instance().budget.used() < 60_000, "{} bytes", rig.instance().budget.used());
+    rig.audit();
+}
+
+#[test]
+fn a_value_that_is_read_often_is_read_from_memory_and_one_that_is_not_makes_way() {
+    let mut rig = Rig::new();
+    rig.set_long("a", 7);
+    rig.settle();
+    rig.evict();
+    let clean = |rig: &Rig| rig.instance().shard(0).unwrap().rows.total_size().clean;
+    let whole = rig.get("a");
+    assert_eq!(clean(&rig), 0);
+    while clean(&rig) < 3 * 4096 {
+        let before = clean(&rig);
+        assert_eq!(rig.get("a"), whole);
+        assert_eq!(rig.get("a"), whole);
+        rig.fill();
+        assert!(clean(&rig) > before, "each time more of it");
+    }
+    rig.store(0).set_temper(Temper::Cold);
+    let mut runs = 0;
+    rig.on(&["a"], |view| {
+        runs += 1;
+        string::read(view, b"a", 0, u64::MAX, &mut |_| {}).map_err(calls::stop)
+    });
+    assert_eq!(runs, 1, "the store is not asked");
+    rig.store(0).set_temper(Temper::Warm);
+
+    rig.instance().budget.set_limit(0);
+    row_memory::make_room(rig.instance(), Eviction::Enough);
+    assert_eq!(clean(&rig), 0);
+    rig.get("a");
+    rig.get("a");
+    rig.fill();
+    assert_eq!(clean(&rig), 0, "there is no room");
+    assert_eq!(rig.get("a"), whole);
     rig.audit();
 }

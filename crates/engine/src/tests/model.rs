@@ -163,12 +163,18 @@ impl Machine {
             Step::Run(run) => self.run(run),
             Step::SettleMeanwhile { batch, run } => self.settle_meanwhile(*batch, run),
             Step::RunMeanwhile { run, meanwhile } => self.run_meanwhile(run, meanwhile),
-            Step::Settle => self.rig.settle(),
+            Step::Settle => {
+                self.rig.settle();
+                self.rig.fill();
+            }
             Step::FailSettle(batches) => self.fail_settle(*batches),
             Step::Flush => self.rig.flush(),
             Step::Reload => self.rig.instance().reload().unwrap(),
             Step::Evict => self.rig.evict(),
-            Step::Tick(ms) => self.rig.clock = Millis(self.rig.clock.0 + ms),
+            Step::Tick(ms) => {
+                self.rig.clock = Millis(self.rig.clock.0 + ms);
+                self.rig.fill();
+            }
             Step::Temper(temper) => {
                 self.temper = *temper;
                 self.chill();

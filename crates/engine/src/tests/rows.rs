@@ -348,9 +348,7 @@ fn a_walk_goes_on_in_the_store_when_dirty_rows_are_settled_under_it() {
                     let shard = instance.shard(0).unwrap();
                     let taken = shard.rows.take();
                     shard.store.write(&taken.writes).unwrap();
-                    let freed = shard.rows.written(taken);
-                    instance.budget.book_used(-freed);
-                    instance.budget.book_dirty(-freed);
+                    instance.budget.book_rows(shard.rows.written(taken));
                 }
                 seen.push(u16::from_be_bytes([row[0], row[1]]));
                 true
@@ -382,6 +380,7 @@ fn rows_that_change_while_they_are_fetched_are_fetched_again() {
     let mut rig = Rig::new();
     rig.set_long("a", 1);
     rig.settle();
+    rig.evict();
     let keys = [LockKey { database: 0, key: b"a" }];
     while_reading(&rig, move |instance, scratch| {
         let request = Request { place: Place::Desk, scope: Scope::Keys(&keys), database: 0, clock: super::START };

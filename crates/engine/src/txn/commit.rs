@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 
 use super::{Gate, Scratch, Txn};
 use crate::fault::Fault;
+use crate::rows::{Birth, Growth};
 use crate::shard::Shard;
 
 /// Bytes of ops that fit a frame.
@@ -153,20 +154,20 @@ impl Txn<'_> {
         }
         let dead = self.dead_rows(at);
         let part = &mut self.parts[at];
-        let mut grown = 0;
+        let mut growth = Growth::default();
         if let Some(writes) = part.rows.take() {
             for (rows, set) in writes.sets {
                 if !dead.contains(&rows) {
-                    grown += shard.rows.apply(rows, set.cleared, set.rows.into_iter(), lsn);
+                    let birth = if part.made.contains(&rows) { Birth::Here } else { Birth::Unknown };
+                    growth += shard.rows.apply(rows, birth, set.cleared, set.rows.into_iter(), lsn);
                 }
             }
         }
         for rows in dead {
-            grown -= shard.rows.forget(rows);
+            growth += shard.rows.forget(rows);
             shard.dead.lock().push(rows);
         }
-        self.instance.budget.book_used(grown);
-        self.instance.budget.book_dirty(grown);
+        self.instance.budget.book_rows(growth);
     }
 
     /// The whole shard is locked and settle is held off. From here on nothing of the store is seen, until settle has
@@ -187,9 +188,9 @@ impl Txn<'_> {
             used += touched.cost as i64;
             dirty += if touched.state.dirty { touched.cost as i64 } else { 0 };
         }
-        let rows = shard.rows.forget_all();
-        self.instance.budget.book_used(-used - rows);
-        self.instance.budget.book_dirty(-dirty - rows);
+        self.instance.budget.book_rows(shard.rows.forget_all());
+        self.instance.budget.book_used(-used);
+        self.instance.budget.book_dirty(-dirty);
         shard.dead.lock().clear();
         let base = part.whole.unwrap_or_default();
         for (held, old) in self.held[base..].iter_mut().zip(&cleared.stripes) {

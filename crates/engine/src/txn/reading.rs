@@ -9,7 +9,7 @@ use keyspace::{Record, RowsId, Stop};
 
 use super::{FetchLimit, FetchedRows, Need, RowsNeed, SetWrites, Txn};
 use crate::row_walk::{self, Ended};
-use crate::rows::{Overlaid, RowChange, RowRange};
+use crate::rows::{Overlaid, RowChange, RowKey, RowRange};
 use crate::store::{Direction, Found};
 
 impl<'r> Txn<'r> {
@@ -33,11 +33,8 @@ impl<'r> Txn<'r> {
         }
         let part = self.part();
         let Some(shard) = part.shard.filter(|_| !part.made.contains(&rows)) else { return Ok(false) };
-        match shard.rows.look(rows, row) {
-            Overlaid::Is(value) => {
-                *out = value;
-                return Ok(true);
-            }
+        match shard.rows.look(rows, row, out) {
+            Overlaid::Is => return Ok(true),
             Overlaid::Gone => return Ok(false),
             Overlaid::Unknown => {}
         }
@@ -162,8 +159,8 @@ impl<'r> Txn<'r> {
 
 /// The rows of a walk, under what the run itself has changed.
 struct Merge<'a> {
-    changes: Option<btree_map::Range<'a, Vec<u8>, RowChange>>,
-    next: Option<(&'a Vec<u8>, &'a RowChange)>,
+    changes: Option<btree_map::Range<'a, RowKey, RowChange>>,
+    next: Option<(&'a RowKey, &'a RowChange)>,
     cleared: &'a [RowRange],
     direction: Direction,
     seen: &'a mut dyn FnMut(&[u8], &[u8]) -> bool,
@@ -193,7 +190,7 @@ impl<'a> Merge<'a> {
     /// Takes the next row that was there before the run; shows it unless the run has changed it. `false`: enough.
     fn stored(&mut self, row: &[u8], value: &[u8]) -> bool {
         while let Some((own, change)) = self.next {
-            if own != row && !self.direction.is_before(own, row) {
+            if own.as_slice() != row && !self.direction.is_before(own, row) {
                 break;
             }
             self.pull();
@@ -202,7 +199,7 @@ impl<'a> Merge<'a> {
             {
                 return false;
             }
-            if own == row {
+            if own.as_slice() == row {
                 return true;
             }
         }

@@ -14,7 +14,7 @@ use keyspace::{Record, RowsId, Stop, View};
 use smallvec::SmallVec;
 
 use super::{SetWrites, Txn};
-use crate::rows::RowChange;
+use crate::rows::{RowChange, RowKey};
 
 /// A run of several commands.
 pub trait Transaction: View {
@@ -97,7 +97,7 @@ struct Known {
 
 /// What the run had changed in rows when the step began.
 enum RowsBefore {
-    Row { part: usize, rows: RowsId, row: Vec<u8>, was: Option<RowChange> },
+    Row { part: usize, rows: RowsId, row: RowKey, was: Option<RowChange> },
     Set { part: usize, rows: RowsId, was: Option<SetWrites> },
 }
 
@@ -198,7 +198,7 @@ impl Txn<'_> {
         let set = self.parts[part].rows.as_ref().and_then(|writes| writes.sets.get(&rows));
         let was = set.and_then(|set| set.rows.get(row)).cloned();
         if let Some(step) = &mut self.step {
-            step.rows.push(RowsBefore::Row { part, rows, row: row.to_vec(), was });
+            step.rows.push(RowsBefore::Row { part, rows, row: row.into(), was });
         }
     }
 

@@ -170,7 +170,7 @@ impl View for Txn<'_> {
             self.note_row(rows, row);
         }
         self.parts[self.at].ops.put_row(key, rows, row, value);
-        self.set_writes(rows).rows.insert(row.to_vec(), RowChange::Put(value.to_vec()));
+        self.set_writes(rows).rows.insert(row.into(), RowChange::Put(value.into()));
         Ok(())
     }
 
@@ -180,7 +180,7 @@ impl View for Txn<'_> {
             self.note_row(rows, row);
         }
         self.parts[self.at].ops.delete_row(key, rows, row);
-        self.set_writes(rows).rows.insert(row.to_vec(), RowChange::Delete);
+        self.set_writes(rows).rows.insert(row.into(), RowChange::Delete);
         Ok(())
     }
 
