@@ -20,6 +20,7 @@ use crate::folder::Folder;
 use crate::recovery::{self, Recovery};
 use crate::replace::Retired;
 use crate::role::{Role, RoleState};
+use crate::row_memory;
 use crate::rows::Eviction;
 use crate::settle;
 use crate::slot::{ShardId, ShardRef, Slot};
@@ -42,7 +43,7 @@ pub struct Options {
     pub recovery_log_max: u64,
     /// Pause between two settle cycles.
     pub settle_interval: Duration,
-    /// Memory for hot records and dirty rows, in bytes.
+    /// Memory for hot records and rows, in bytes.
     pub hot_bytes: u64,
     /// When values explode.
     pub limits: Limits,
@@ -395,6 +396,11 @@ impl Instance {
     pub fn settle(&self) -> Result<(), Fault> {
         let results: Vec<_> = self.shards().map(|shard| settle::settle(&shard, self)).collect();
         results.into_iter().collect()
+    }
+
+    /// Takes into memory what reads have asked the stores for again and again. The settle thread does it between cycles.
+    pub fn read_ahead(&self) {
+        row_memory::fill(self);
     }
 
     /// Settles, flushes and drops what is in memory, so that everything is read from the stores' files again.

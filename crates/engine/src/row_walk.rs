@@ -19,7 +19,7 @@ use crate::shard::Shard;
 use crate::store::{Cursor, Direction, Reach};
 
 /// Rows in memory that the first page has, and the most that a later one has: many walks want only a few.
-const FIRST_PAGE: usize = 4;
+const FIRST_PAGE: usize = 8;
 const LARGEST_PAGE: usize = 512;
 
 /// How a walk ended.

@@ -227,7 +227,7 @@ impl Rows {
     }
 
     fn bury(&self, set: RowSet) -> Growth {
-        let growth = -set.size();
+        let growth = -set.booked();
         if set.len() > SLOW_TO_FREE {
             self.buried.lock().push(set);
         }
@@ -357,7 +357,8 @@ impl Rows {
     /// Bytes of all sets.
     #[cfg(test)]
     pub fn total_size(&self) -> Growth {
-        let size = |part: &Mutex<Part>| part.lock().by_id.values().map(RowSet::size).fold(Growth::default(), Add::add);
+        let size =
+            |part: &Mutex<Part>| part.lock().by_id.values().map(RowSet::booked).fold(Growth::default(), Add::add);
         self.parts.iter().map(size).fold(Growth::default(), Add::add)
     }
 

@@ -593,7 +593,7 @@ fn run(instance: &Weak<Instance>, alarm: &Alarm, tick: Duration) {
         let pause = backoff.unwrap_or_else(|| instance.settle_interval());
         // After a failure nothing is more urgent than not to fail at once again.
         let urgent = backoff.is_none() && (instance.budget.wants_settle() || is_behind(&instance));
-        row_memory::fill(&instance);
+        instance.read_ahead();
         if settled.elapsed() < pause && !urgent {
             row_memory::make_room(&instance, Eviction::Enough);
             make_room(&instance);

@@ -31,7 +31,6 @@ use crate::fault::Fault;
 use crate::instance::{Instance, Options};
 use crate::memory_store::{MemoryStore, MemoryStores};
 use crate::recovery::Recovery;
-use crate::row_memory;
 use crate::rows::Eviction;
 use crate::run::{Abort, LockKey, Place, Ran, Request, Scope};
 use crate::slot::ShardRef;
@@ -261,7 +260,7 @@ impl Rig {
 
     /// Takes into memory what reads have asked the stores for, as the settle thread does between cycles.
     fn fill(&self) {
-        row_memory::fill(self.instance());
+        self.instance().read_ahead();
         self.audit();
     }
 

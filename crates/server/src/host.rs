@@ -25,7 +25,7 @@ pub struct Memory {
 pub struct Split {
     /// All of it.
     pub total: u64,
-    /// Hot records and dirty rows.
+    /// Hot records and rows.
     pub hot: u64,
     /// Blocks of the stores.
     pub block_cache: u64,

@@ -241,7 +241,10 @@ impl World {
         }
         let instance = process.instance.clone();
         match self.rng.below(400) {
-            0..=3 => drop(instance.settle()),
+            0..=3 => {
+                drop(instance.settle());
+                instance.read_ahead();
+            }
             4 => {
                 for shard in instance.shards() {
                     // A full disk refuses it; recovery has more to do then.

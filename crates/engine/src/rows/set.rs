@@ -92,7 +92,7 @@ impl RowSet {
     }
 
     /// Bytes as they were reported.
-    pub const fn size(&self) -> Growth {
+    pub const fn booked(&self) -> Growth {
         self.booked
     }
 

@@ -1,3 +1,5 @@
+//! Tests of rows in memory: books, settle, eviction, filling, and all of them against a plain map.
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -251,7 +253,83 @@ fn demands_are_bounded_and_the_largest_stay() {
     assert!(demands.len() <= DEMANDS && demands[&id(1)] > 1, "{demands:?}");
 }
 
-/// Whatever is done in whatever order, memory over store reads as a plain map does.
+/// Rows in memory over a store, and a plain map that says what both together must be.
+struct Trial {
+    rows: Rows,
+    store: BTreeMap<Vec<u8>, Vec<u8>>,
+    model: BTreeMap<Vec<u8>, Vec<u8>>,
+    growth: Growth,
+    taken: Option<TakenRows>,
+    birth: Birth,
+}
+
+impl Trial {
+    fn change(&mut self, row: &[u8], change: RowChange, lsn: u64) {
+        match &change {
+            RowChange::Put(value) => drop(self.model.insert(row.to_vec(), value.to_vec())),
+            RowChange::Delete => drop(self.model.remove(row)),
+        }
+        let birth = std::mem::replace(&mut self.birth, Birth::Unknown);
+        self.growth += self.rows.apply(ID, birth, Vec::new(), [(row.into(), change)].into_iter(), lsn);
+    }
+
+    fn clear(&mut self, cleared: RowRange, lsn: u64) {
+        self.model.retain(|row, _| !cleared.holds(row));
+        let birth = std::mem::replace(&mut self.birth, Birth::Unknown);
+        self.growth += self.rows.apply(ID, birth, vec![cleared], std::iter::empty(), lsn);
+    }
+
+    fn write(&mut self) {
+        if let Some(taken) = self.taken.take() {
+            taken.writes.iter().for_each(|write| apply_to(&mut self.store, write));
+            self.growth += self.rows.written(taken);
+        }
+    }
+
+    fn fill(&mut self, most: usize) {
+        let Some(from) = self.rows.unknown_from(ID) else { return };
+        let rest = self.store.range(from.to_vec()..).map(|(row, value)| (row[..].into(), value[..].into()));
+        let some: Vec<(RowKey, RowValue)> = rest.take(most).collect();
+        let known = match some.last() {
+            Some((last, _)) if some.len() == most => {
+                let mut end = last.clone();
+                end.push(0);
+                Known::Before(end)
+            }
+            Some(_) | None => Known::All,
+        };
+        self.growth += self.rows.fill(ID, some, known);
+    }
+
+    fn compare(&self, row: &[u8]) {
+        let mut out = Vec::new();
+        let found = match self.rows.look(ID, row, &mut out) {
+            Overlaid::Is => Some(out),
+            Overlaid::Gone => None,
+            Overlaid::Unknown => self.store.get(row).cloned(),
+        };
+        assert_eq!(found, self.model.get(row).cloned());
+        let page = self.rows.page(ID, &range("", ""), Direction::Forward, usize::MAX);
+        let mut all = if page.complete { BTreeMap::new() } else { self.store.clone() };
+        all.retain(|row, _| !page.cleared.iter().any(|range| range.holds(row)));
+        for (row, value) in page.rows {
+            match value {
+                Some(value) => drop(all.insert(row.to_vec(), value.to_vec())),
+                None => drop(all.remove(&row[..])),
+            }
+        }
+        assert_eq!(all, self.model);
+    }
+
+    fn audit(&self) {
+        if self.taken.is_none() {
+            self.rows.check();
+        }
+        assert_eq!(self.growth, self.rows.total_size());
+    }
+}
+
+/// Whatever is done in whatever order, memory over the store reads as a plain map does.
 #[test]
 fn memory_over_the_store_is_what_was_put() {
     let mut random = 88_172_645_463_325_252_u64;
@@ -261,101 +339,35 @@ fn memory_over_the_store_is_what_was_put() {
         random ^= random << 17;
         random % bound
     };
-    let rows = Rows::default();
-    let (mut model, mut store) = (BTreeMap::<Vec<u8>, Vec<u8>>::new(), BTreeMap::<Vec<u8>, Vec<u8>>::new());
-    let mut growth = Growth::default();
-    let mut taken: Option<TakenRows> = None;
-    let mut birth = Birth::Here;
+    let mut trial = Trial {
+        rows: Rows::default(),
+        store: BTreeMap::new(),
+        model: BTreeMap::new(),
+        growth: Growth::default(),
+        taken: None,
+        birth: Birth::Here,
+    };
     for lsn in 1..40_000 {
-        let row = vec![b'a' + next(12) as u8];
+        let row = [b'a' + next(12) as u8];
         match next(20) {
             0..6 => {
                 let value = vec![next(250) as u8; next(40) as usize];
-                let change = (RowKey::from(&row[..]), RowChange::Put(value.as_slice().into()));
-                growth += rows.apply(
-                    ID,
-                    std::mem::replace(&mut birth, Birth::Unknown),
-                    Vec::new(),
-                    [change].into_iter(),
-                    lsn,
-                );
-                model.insert(row, value);
+                trial.change(&row, RowChange::Put(value.as_slice().into()), lsn);
             }
-            6..10 => {
-                let change = (RowKey::from(&row[..]), RowChange::Delete);
-                growth += rows.apply(
-                    ID,
-                    std::mem::replace(&mut birth, Birth::Unknown),
-                    Vec::new(),
-                    [change].into_iter(),
-                    lsn,
-                );
-                model.remove(&row);
-            }
-            10 => {
-                let cleared = RowRange { from: row.clone(), to: vec![row[0] + 1 + next(3) as u8] };
-                model.retain(|row, _| !cleared.holds(row));
-                growth += rows.apply(
-                    ID,
-                    std::mem::replace(&mut birth, Birth::Unknown),
-                    vec![cleared],
-                    std::iter::empty(),
-                    lsn,
-                );
-            }
-            11 if taken.is_none() => taken = Some(rows.take()),
-            12 => {
-                if let Some(taken) = taken.take() {
-                    taken.writes.iter().for_each(|write| apply_to(&mut store, write));
-                    growth += rows.written(taken);
-                }
-            }
+            6..10 => trial.change(&row, RowChange::Delete, lsn),
+            10 => trial.clear(RowRange { from: row.to_vec(), to: vec![row[0] + 1 + next(3) as u8] }, lsn),
+            11 if trial.taken.is_none() => trial.taken = Some(trial.rows.take()),
+            12 => trial.write(),
             13 => {
-                if let Some(taken) = taken.take() {
-                    rows.put_back(taken);
+                if let Some(taken) = trial.taken.take() {
+                    trial.rows.put_back(taken);
                 }
             }
-            14 if taken.is_none() => growth += rows.evict(1 + next(300) as i64, Eviction::Enough),
-            15 if taken.is_none() => {
-                if let Some(from) = rows.unknown_from(ID) {
-                    let most = 1 + next(4) as usize;
-                    let rest = store.range(from.to_vec()..).map(|(row, value)| (row[..].into(), value[..].into()));
-                    let some: Vec<(RowKey, RowValue)> = rest.take(most).collect();
-                    let known = match some.last() {
-                        Some((last, _)) if some.len() == most => {
-                            let mut end = last.clone();
-                            end.push(0);
-                            Known::Before(end)
-                        }
-                        Some(_) | None => Known::All,
-                    };
-                    growth += rows.fill(ID, some, known);
-                }
-            }
-            _ => {
-                let mut out = Vec::new();
-                let found = match rows.look(ID, &row, &mut out) {
-                    Overlaid::Is => Some(out),
-                    Overlaid::Gone => None,
-                    Overlaid::Unknown => store.get(&row).cloned(),
-                };
-                assert_eq!(found, model.get(&row).cloned(), "{lsn}");
-                let page = rows.page(ID, &range("", ""), Direction::Forward, usize::MAX);
-                let mut all = if page.complete { BTreeMap::new() } else { store.clone() };
-                all.retain(|row, _| !page.cleared.iter().any(|range| range.holds(row)));
-                for (row, value) in page.rows {
-                    match value {
-                        Some(value) => drop(all.insert(row.to_vec(), value.to_vec())),
-                        None => drop(all.remove(&row[..])),
-                    }
-                }
-                assert_eq!(all, model, "{lsn}");
-            }
+            14 if trial.taken.is_none() => trial.growth += trial.rows.evict(1 + next(300) as i64, Eviction::Enough),
+            15 if trial.taken.is_none() => trial.fill(1 + next(4) as usize),
+            _ => trial.compare(&row),
         }
-        if taken.is_none() {
-            rows.check();
-        }
-        assert_eq!(growth, rows.total_size(), "{lsn}");
+        trial.audit();
     }
 }
 

@@ -80,12 +80,12 @@ fn pick_rows(
     seen: &mut dyn FnMut(Element<'_>),
 ) -> Result<(), MapError> {
     let (Picks::Different(wanted) | Picks::Any(wanted)) = picks;
-    // Single picks cost a few dozen rows each.
-    let few = (wanted as u64).saturating_mul(rows::WINDOW) <= count;
+    // What a pick reads lies scattered, and costs twice as much as in one go.
+    let few = (wanted as u64).saturating_mul(2 * rows::PICK_ROWS) <= count;
     if !few && wanted > 1 {
         return pick_of_all(view, key, rows, count, picks, seen);
     }
-    view.heavy((wanted as u64).saturating_mul(ROW_BYTES * rows::WINDOW))?;
+    view.heavy((wanted as u64).saturating_mul(ROW_BYTES * rows::PICK_ROWS))?;
     let (mut name, mut value) = (Vec::new(), Vec::new());
     let mut had: BTreeSet<Vec<u8>> = BTreeSet::new();
     let mut attempts = wanted.saturating_mul(2).saturating_add(16);

@@ -239,13 +239,15 @@ pub fn pick(
     pick_in_window(view, key, rows, [0, 0], place, now, [element, buffer])
 }
 
-/// Elements that a window holds on average.
-pub const WINDOW: u64 = 16;
-/// Places of a window that are looked at: six standard deviations more.
-pub const MOST_IN_WINDOW: u64 = 40;
+/// Elements that a window holds on average: few, since each is read; and not too few, since each try is a search.
+pub const WINDOW: u64 = 6;
+/// Places of a window that are looked at. One window in a hundred thousand holds more.
+pub const MOST_IN_WINDOW: u64 = 18;
+/// Rows that a pick reads, about.
+pub const PICK_ROWS: u64 = 3 * WINDOW;
 /// A map with at most so many elements is read as a whole.
 const SMALL: u64 = 2 * MOST_IN_WINDOW;
-/// Windows that are tried: when nothing has expired, two of five have an element.
+/// Windows that are tried: when nothing has expired, one of three has an element at the place.
 const TRIES: usize = 64;
 
 /// A number below `bound` out of 64 random bits.
