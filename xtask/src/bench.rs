@@ -16,6 +16,7 @@ mod mem;
 mod proc;
 mod recovery;
 mod redis_benchmark;
+mod repl;
 mod report;
 mod stats;
 mod types;
@@ -32,14 +33,16 @@ use report::Section;
 const USAGE: &str = "\
 usage: cargo xtask bench [suite..] [options]
 
-suites: hot types large cold write recovery mem (all of them when none is named)
+suites: hot types large cold write recovery mem repl (all of them when none is named)
 
   --pairs N       measurements of each server per test, in turn (default 5)
   --requests N    requests per measurement of `hot`, `types` and `large` (default: what takes about 1.5 s)
   --full          `hot` and `types` with 64 commands in flight per client, too, `large` with 16
   --keys N        keys of `cold` (default 10000000)
-  --seconds N     length of a measurement of `cold`, `write` and `mem` (default 10)
+  --seconds N     length of a measurement of `cold`, `write`, `mem` and of the lag in `repl` (default 10)
   --mib N         what `recovery` writes before the crash (default 256)
+  --repetitions N times that each fault of `repl` is healed from, at least (default 50)
+  --sync-mib N    what the full copy of `repl` copies (default 2048)
   --haypile FILE  measure this binary instead of building one
   --report        write the tables into docs/benchmarks.md";
 
@@ -53,10 +56,11 @@ enum Suite {
     Write,
     Recovery,
     Mem,
+    Repl,
 }
 
 impl Suite {
-    const ALL: [(&str, Suite); 7] = [
+    const ALL: [(&str, Suite); 8] = [
         ("hot", Suite::Hot),
         ("types", Suite::Types),
         ("large", Suite::Large),
@@ -64,6 +68,7 @@ impl Suite {
         ("write", Suite::Write),
         ("recovery", Suite::Recovery),
         ("mem", Suite::Mem),
+        ("repl", Suite::Repl),
     ];
 
     fn measure(self, bench: &Bench) -> Outcome<Vec<Section>> {
@@ -75,6 +80,7 @@ impl Suite {
             Suite::Write => Ok(vec![write::measure(bench)?]),
             Suite::Recovery => Ok(vec![recovery::measure(bench)?]),
             Suite::Mem => Ok(vec![mem::measure(bench)?]),
+            Suite::Repl => Ok(vec![repl::measure(bench)?]),
         }
     }
 }
@@ -102,6 +108,8 @@ struct Request {
     keys: u64,
     seconds: u64,
     mib: u64,
+    repetitions: usize,
+    sync_mib: u64,
     haypile: Option<PathBuf>,
     destination: Destination,
 }
@@ -148,6 +156,8 @@ fn parse(args: &[String]) -> Outcome<Request> {
         keys: 10_000_000,
         seconds: 10,
         mib: 256,
+        repetitions: 50,
+        sync_mib: 2048,
         haypile: None,
         destination: Destination::Terminal,
     };
@@ -160,6 +170,8 @@ fn parse(args: &[String]) -> Outcome<Request> {
             "--keys" => request.keys = number(arg, value()?)?,
             "--seconds" => request.seconds = number(arg, value()?)?,
             "--mib" => request.mib = number(arg, value()?)?,
+            "--repetitions" => request.repetitions = number(arg, value()?)?,
+            "--sync-mib" => request.sync_mib = number(arg, value()?)?,
             "--haypile" => request.haypile = Some(value()?.into()),
             "--full" => request.breadth = Breadth::Full,
             "--report" => request.destination = Destination::Report,
@@ -223,6 +235,8 @@ mod tests {
         assert_eq!(request.suites, [("hot", Suite::Hot), ("mem", Suite::Mem)]);
         assert_eq!((request.pairs, request.requests), (7, Some(1000)));
         assert_eq!((request.breadth, request.destination), (Breadth::Full, Destination::Report));
+        let request = parsed("repl --repetitions 3 --sync-mib 64").unwrap();
+        assert_eq!((request.suites, request.repetitions, request.sync_mib), (vec![("repl", Suite::Repl)], 3, 64));
         assert_eq!(parsed("").unwrap().suites.len(), Suite::ALL.len());
     }
 

@@ -35,6 +35,12 @@ pub fn ratio<S>(pairs: &[(S, S)], property: impl Fn(&S) -> f64) -> String {
     cell(Spread::of(pairs.iter().map(|(ours, theirs)| property(ours) / property(theirs))))
 }
 
+/// The smallest value that so many of a hundred do not exceed; `None` when there are none.
+pub fn percentile<T: Copy>(sorted: &[T], percent: usize) -> Option<T> {
+    let rank = (sorted.len() * percent).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied()
+}
+
 pub fn cell(spread: Option<Spread>) -> String {
     spread.map_or_else(|| "-".to_owned(), |spread| spread.to_string())
 }
@@ -69,6 +75,14 @@ mod tests {
     fn ratios_are_taken_per_pair_and_those_to_zero_are_dropped() {
         assert_eq!(ratio(&[(2.0, 1.0), (9.0, 3.0), (1.0, 0.0)], |value| *value), "2.50 (2.00..3.00)");
         assert_eq!(ratio(&[(0.0, 0.0)], |value| *value), "-");
+    }
+
+    #[test]
+    fn a_percentile_is_a_value_that_was_measured() {
+        let values: Vec<u64> = (1..=50).collect();
+        assert_eq!([1, 50, 98, 99, 100].map(|percent| percentile(&values, percent)), [1, 25, 49, 50, 50].map(Some));
+        assert_eq!(percentile(&[7], 1), Some(7));
+        assert_eq!(percentile::<u64>(&[], 50), None);
     }
 
     #[test]

@@ -1,0 +1,48 @@
+//! A replica that was down while its primary wrote a gigabyte of log.
+
+use std::time::Instant;
+
+use super::node::{self, Info, connect, set, until_equal, until_shown};
+use super::{LARGE, SMALL, megabytes_per_second};
+use crate::bench::Bench;
+use crate::bench::instance::{Instance, Product};
+use crate::bench::report::Section;
+use crate::failure::{Failure, Outcome};
+
+/// Sizes of values, and how much of each is written.
+const LOADS: [(usize, u64); 3] = [(LARGE, 1 << 30), (16 << 10, 1 << 30), (SMALL, 256 << 20)];
+
+pub fn measure(bench: &Bench, section: &mut Section) -> Outcome {
+    for (size, bytes) in LOADS {
+        // All that is written is still there when the replica comes back.
+        let primary = Instance::start(bench, Product::Haypile, &["--log-retain-bytes", "4gb"])?;
+        let follows = format!("127.0.0.1 {}", primary.port);
+        let mut replica = Instance::start(bench, Product::Haypile, &["--replicaof", &follows])?;
+        let mut ours = connect(&primary)?;
+        set(&mut ours, b"first", b"write")?;
+        until_shown(&mut connect(&replica)?, b"first", b"write")?;
+        let before = Info::of(&mut ours)?.number("master_repl_offset")?;
+        let copies = Info::of(&mut ours)?.number("sync_full")?;
+
+        replica.kill()?;
+        let keys = bytes / size as u64;
+        node::fill(primary.port, "caught", keys, size)?;
+        primary.wait_until_quiet()?;
+        let end = Info::of(&mut ours)?.number("master_repl_offset")?;
+        replica.restart()?;
+        let begun = Instant::now();
+        let mut theirs = connect(&replica)?;
+        until_equal(&mut ours, &mut theirs)?;
+        let took = begun.elapsed().as_secs_f64();
+        node::compare(&mut ours, &mut theirs, &[("caught", keys)])?;
+        if Info::of(&mut ours)?.number("sync_full")? != copies {
+            return Err(Failure::new("the replica made a full copy instead of catching up"));
+        }
+        section.row(vec![
+            format!("catching up with {:.0} MB of log, values of {size} bytes", (end - before) as f64 / 1e6),
+            format!("{} ({took:.1} s)", megabytes_per_second(end - before, took)),
+            "200 MB/s".into(),
+        ]);
+    }
+    Ok(())
+}
