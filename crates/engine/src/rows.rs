@@ -19,6 +19,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::{Add, AddAssign, Neg};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use foldhash::fast::RandomState;
 use keyspace::RowsId;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
@@ -110,9 +111,9 @@ pub struct Rows {
 
 #[derive(Debug, Default)]
 struct Part {
-    by_id: HashMap<RowsId, RowSet>,
+    by_id: HashMap<RowsId, RowSet, RandomState>,
     /// Reads that had to ask the store, by set.
-    demands: HashMap<RowsId, u32>,
+    demands: HashMap<RowsId, u32, RandomState>,
     /// How often rows have left for the store.
     settled: u64,
 }

@@ -146,10 +146,13 @@ impl RowSet {
         self.freshness = FRESH;
         let complete = self.knows_all_of(range);
         let mut page = RowPage { rows: VecDeque::new(), more: false, complete, cleared: Vec::new(), settled };
-        let mut rows = self.rows.range::<[u8], _>(range.bounds());
-        let mut next_row = || match direction {
-            Direction::Forward => rows.next(),
-            Direction::Backward => rows.next_back(),
+        let mut rows = self.rows.range::<[u8], _>(range.bound_of_begin(direction));
+        let mut next_row = || {
+            let next = match direction {
+                Direction::Forward => rows.next(),
+                Direction::Backward => rows.next_back(),
+            };
+            next.filter(|(row, _)| range.holds(row))
         };
         let mut take = |row: &RowKey, value: Option<&RowValue>| {
             page.more = page.rows.len() == most;
@@ -166,10 +169,13 @@ impl RowSet {
             }
             return page;
         }
-        let mut gone = self.gone.range::<[u8], _>(range.bounds());
-        let mut next_gone = || match direction {
-            Direction::Forward => gone.next(),
-            Direction::Backward => gone.next_back(),
+        let mut gone = self.gone.range::<[u8], _>(range.bound_of_begin(direction));
+        let mut next_gone = || {
+            let next = match direction {
+                Direction::Forward => gone.next(),
+                Direction::Backward => gone.next_back(),
+            };
+            next.filter(|(row, _)| range.holds(row))
         };
         let (mut row, mut absent) = (next_row(), next_gone());
         loop {
