@@ -18,6 +18,7 @@ mod awaited;
 pub mod budget;
 mod changes;
 mod current;
+pub mod entropy;
 mod expire;
 pub mod fault;
 pub mod files;

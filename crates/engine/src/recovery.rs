@@ -4,8 +4,6 @@
 //! settled mark up to its ahead mark, so only frames before that are compared; the rest apply as they are.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +15,7 @@ use replog::{Damage, Kind, Log, LogOptions, OpenError, ReadError, TornTail};
 use smallvec::SmallVec;
 
 use crate::budget::Budget;
+use crate::entropy;
 use crate::fault::{Fault, FaultKind};
 use crate::hot::Entry;
 use crate::instance::Options;
@@ -476,9 +475,7 @@ pub fn begin_epoch(shard: &Shard, clock: Millis) -> Result<(), Fault> {
 }
 
 fn random_id(dir: &Path) -> Result<ReplId, Fault> {
-    let mut id = [0; ReplId::BYTES];
-    let read = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut id));
-    read.map_err(|error| Fault::io(&error, "No random numbers for a replication id", dir))?;
+    let id = entropy::bytes().map_err(|error| Fault::io(&error, "No random numbers for a replication id", dir))?;
     Ok(ReplId(id))
 }
 

@@ -77,9 +77,7 @@ impl LedgerFile {
 /// # Errors
 /// When the system has no random numbers.
 pub fn random_node() -> io::Result<NodeId> {
-    let mut bytes = [0; 20];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(NodeId(bytes))
+    engine::entropy::bytes().map(NodeId)
 }
 
 #[cfg(test)]

@@ -84,7 +84,8 @@ impl Shared {
         let (workers, desk_threads) = counts;
         let started_at = clock();
         let split = host.split(&settings.config);
-        let run = RunId(random_bytes().map_err(|error| format!("The system has no random numbers: {error}."))?);
+        let run =
+            RunId(engine::entropy::bytes().map_err(|error| format!("The system has no random numbers: {error}."))?);
         let alarm_command = words(&settings.config.alarm_command)
             .map_err(|reason| format!("The parameter alarm-command is not a list of words: {reason}."))?;
         let data = Arc::new(EngineData::new(Arc::clone(&instance)));
@@ -198,13 +199,6 @@ pub fn limits(config: &Config) -> keyspace::Limits {
         zset: packing(config.zset_max_listpack_entries, config.zset_max_listpack_value),
         list: keyspace::ListPacking::of_parameter(config.list_max_listpack_size),
     }
-}
-
-fn random_bytes() -> std::io::Result<[u8; 20]> {
-    use std::io::Read as _;
-    let mut bytes = [0; 20];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ mod copy;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -334,11 +333,6 @@ fn text_of(error: LeaseError) -> String {
 
 /// A number that another run would not draw.
 fn random() -> u64 {
-    let mut bytes = [0; 8];
-    let read = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
-    match read {
-        Ok(()) => u64::from_le_bytes(bytes),
-        // Without randomness the clock tells runs apart.
-        Err(_) => engine::instance::system_clock().0,
-    }
+    // Without randomness the clock tells runs apart.
+    engine::entropy::bytes().map_or_else(|_| engine::instance::system_clock().0, u64::from_le_bytes)
 }
