@@ -155,6 +155,8 @@ pub struct Tally {
     pub misses: Cell<u32>,
     /// Records that were changed.
     pub changed: Cell<u32>,
+    /// Whether the run has a frame in a log: it changed something.
+    pub committed: Cell<bool>,
 }
 
 impl Scratch {

@@ -27,6 +27,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use engine::Instance;
+use lineage::Lsn;
 use parking_lot::Mutex;
 use replication_proto::{Db, NodeId, Path, RunId, Standing};
 use tokio::runtime::Builder;
@@ -75,12 +76,23 @@ pub struct Settings {
     pub retain_max: u64,
     /// How many replicas may fetch snapshots at a time (`repl-max-parallel-syncs`).
     pub max_syncs: usize,
+    /// When replicas are to make durable what they are sent.
+    pub durable: Durable,
+}
+
+/// When replicas are to make durable what a primary sends them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durable {
+    /// As they are configured.
+    AsTheyPlease,
+    /// At once: clients wait for it (`repl-sync-replicas`).
+    AtOnce,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let (timeout, max_lag) = (Duration::from_secs(10), Duration::from_secs(10));
-        Self { timeout, max_lag, retain_max: 8 << 30, max_syncs: 2 }
+        Self { timeout, max_lag, retain_max: 8 << 30, max_syncs: 2, durable: Durable::AsTheyPlease }
     }
 }
 
@@ -202,10 +214,11 @@ impl Primary {
         self.replicas.lock().count(needs, measure)
     }
 
-    /// The position below which at least `count` replicas have everything of a database; 0 if they are fewer.
+    /// The position below which at least `count` replicas have everything of a database's log of this generation; 0 if
+    /// they are fewer.
     #[must_use]
-    pub fn held_by(&self, db: Db, count: usize, measure: Measure) -> u64 {
-        self.replicas.lock().held_by(db, count, measure).0
+    pub fn held_by(&self, log: (Db, u64), count: usize, measure: Measure) -> Lsn {
+        self.replicas.lock().held_by(log, count, measure)
     }
 
     /// Changes whenever a replica has acknowledged something, or came, or went.
@@ -282,8 +295,8 @@ impl Primary {
         self.good.store(good, Ordering::Relaxed);
     }
 
-    /// Tells those who wait for replicas that something about them is new.
-    fn replicas_changed(&self) {
+    /// Tells those who wait for replicas that something about them is new, or about how many they wait for.
+    pub fn replicas_changed(&self) {
         self.acknowledged.send_modify(|count| *count = count.wrapping_add(1));
     }
 

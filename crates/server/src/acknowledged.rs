@@ -118,8 +118,11 @@ impl Wait {
         if instance.role() != Role::Primary || !self.shards.iter().all(is_same) {
             return None;
         }
-        let need = |target: &Target| Need { db: Db(target.shard.database), lsn: target.lsn };
-        let needs: Vec<Need> = self.shards.iter().map(need).collect();
+        let need = |target: &Target| {
+            let generation = instance.shard_of(target.shard)?.generation();
+            Some(Need { db: Db(target.shard.database), generation, lsn: target.lsn })
+        };
+        let needs: Vec<Need> = self.shards.iter().map(need).collect::<Option<_>>()?;
         let measure = match self.awaited.goal {
             Goal::Applied { .. } => Measure::Applied,
             Goal::Durable { .. } => Measure::Synced,

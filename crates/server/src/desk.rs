@@ -12,7 +12,7 @@ use std::time::Instant;
 use commands::spec::{Flags, Run};
 use commands::{Args, KeyRef, Wait};
 use crossbeam_channel::{Receiver, Sender};
-use engine::{Fault, Place, Ran, Scratch};
+use engine::{Fault, Place, Ran, Scratch, ShardId};
 use resp::{Limits, Parsed, Parser, Protocol, Reply, Request};
 use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -22,6 +22,7 @@ use crate::client::ClientInfo;
 use crate::code::{self, Breadth, Code, Ended};
 use crate::gate::{self, Marks};
 use crate::meter;
+use crate::pledge::Pledge;
 use crate::rules::Rules;
 use crate::session_commands::{DeskContext, DeskWork};
 use crate::shared::{Shared, clock};
@@ -69,6 +70,8 @@ pub(crate) struct Answer {
     pub reply: Vec<u8>,
     /// What it shows.
     pub marks: Marks,
+    /// What replicas must confirm of it before it may leave.
+    pub pledge: Option<Pledge>,
     /// What the session does with it.
     pub next: Next,
 }
@@ -187,11 +190,14 @@ impl Clerk {
 
     fn work(&mut self, work: DeskWork, protocol: Protocol) -> Answer {
         let mut gate = engine::Gate::new();
-        let mut context = DeskContext { shared: &self.shared, scratch: &mut self.scratch, protocol, gate: &mut gate };
+        let mut context =
+            DeskContext { shared: &self.shared, scratch: &mut self.scratch, protocol, gate: &mut gate, changed: false };
         let reply = work(&mut context);
+        let is_promised = context.changed && Rules::new(self.shared.config.load_full()).sync_replicas > 0;
         let mut marks = Marks::default();
         marks.raise(&gate);
-        Answer { reply, marks, next: Next::Nothing }
+        let pledge = is_promised.then(|| Pledge::new(&self.shared.instance, marks.as_gate()));
+        Answer { reply, marks, pledge, next: Next::Nothing }
     }
 
     fn watch(&mut self, database: usize, keys: &[Vec<u8>], protocol: Protocol) -> Answer {
@@ -208,7 +214,7 @@ impl Clerk {
                 Next::Nothing
             }
         };
-        Answer { reply: reply.into_buffer(), marks: Marks::default(), next }
+        Answer { reply: reply.into_buffer(), next, ..Answer::default() }
     }
 
     fn exec(&mut self, exec: Exec) -> Answer {
@@ -222,9 +228,8 @@ impl Clerk {
         match executed {
             Ok(Some(Executed::Done(pieces))) => {
                 self.shared.stats.thread(self.index).changed.add(self.scratch.tally().changed.get().into());
-                let assembly = exec.into_assembly(pieces);
-                reply.array(assembly.len());
-                answer.next = Next::Assemble(assembly);
+                answer.pledge = self.pledge(&rules, &gate);
+                answer.next = Next::Assemble(exec.into_assembly(pieces));
             }
             Ok(Some(Executed::Changed)) => reply.null_array(),
             Ok(None) => unreachable!("the desk waits, and everything is declared in the end"),
@@ -232,6 +237,12 @@ impl Clerk {
         }
         answer.reply = reply.into_buffer();
         answer
+    }
+
+    /// What a run promises whose gate this is, if it has changed something.
+    fn pledge(&self, rules: &Rules, gate: &[(ShardId, u64)]) -> Option<Pledge> {
+        let is_promised = rules.sync_replicas > 0 && self.scratch.tally().committed.get();
+        is_promised.then(|| Pledge::new(&self.shared.instance, gate))
     }
 
     fn fail(&self, fault: &Fault, reply: &mut Reply) {
@@ -268,13 +279,16 @@ impl Clerk {
             settings: &rules.settings,
             clock: clock(),
         };
-        let mut marks = Marks::default();
+        let (mut marks, mut pledge) = (Marks::default(), None);
         let mut ran = code.run(Place::Desk, breadth, (&mut self.scratch, &mut self.keys), &mut reply);
         if matches!(ran, Ok(Ended::Ran(Ran::Undeclared))) {
             ran = code.run(Place::Desk, Breadth::Shard, (&mut self.scratch, &mut self.keys), &mut reply);
         }
         match ran {
-            Ok(Ended::Ran(Ran::Done(gate))) => marks.raise(&gate),
+            Ok(Ended::Ran(Ran::Done(gate))) => {
+                marks.raise(&gate);
+                pledge = self.pledge(&rules, &gate);
+            }
             Ok(Ended::Waits(wait)) => {
                 let next = Next::Block(Box::new((Line::new(command, args), *wait)));
                 return Answer { next, ..Answer::default() };
@@ -300,6 +314,6 @@ impl Clerk {
         if nanos >= rules.slow_nanos {
             meter::note_slow(&self.shared, &rules, info, command, args, nanos);
         }
-        Answer { reply: reply.into_buffer(), marks, next: Next::Nothing }
+        Answer { reply: reply.into_buffer(), marks, pledge, next: Next::Nothing }
     }
 }

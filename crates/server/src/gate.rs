@@ -35,6 +35,11 @@ impl Marks {
         self.0.clear();
     }
 
+    /// Forgets the shards that `instance` has no more.
+    pub(crate) fn forget_gone(&mut self, instance: &Instance) {
+        self.0.retain(|(shard, _)| instance.shard_of(*shard).is_some());
+    }
+
     #[inline]
     pub(crate) fn as_gate(&self) -> &[(ShardId, u64)] {
         &self.0

@@ -25,6 +25,7 @@ pub(crate) mod links;
 mod listen;
 mod meter;
 mod outbox;
+mod pledge;
 pub mod recent;
 mod rules;
 pub mod saves;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use replication::primary::{Client, Settings};
+use replication::primary::{Client, Durable, Settings};
 
 use crate::client::{ClientInfo, Place};
 use crate::config::Config;
@@ -18,6 +18,7 @@ pub(crate) fn settings(config: &Config) -> Settings {
         max_lag: Duration::from_secs(config.min_replicas_max_lag.into()),
         retain_max: config.repl_log_retain_max,
         max_syncs: config.repl_max_parallel_syncs as usize,
+        durable: if config.repl_sync_replicas > 0 { Durable::AtOnce } else { Durable::AsTheyPlease },
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the configuration means to a session, worked out once for each change of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use commands::{Eviction, Settings};
 use resp::{Limits, Trust};
@@ -16,6 +17,10 @@ pub(crate) struct Rules {
     pub settings: Settings,
     /// When a reply may leave.
     pub durability: Durability,
+    /// How many replicas must confirm a write before its reply may leave; 0: none.
+    pub sync_replicas: usize,
+    /// How long such a reply waits.
+    pub sync_timeout: Duration,
     /// From how many nanoseconds on a command is slow.
     pub slow_nanos: u64,
     /// Bytes a client may have sent without their being a command.
@@ -34,6 +39,8 @@ impl Rules {
         Self {
             settings: Settings { proto_max_bulk_len: config.proto_max_bulk_len, eviction },
             durability,
+            sync_replicas: config.repl_sync_replicas as usize,
+            sync_timeout: Duration::from_millis(config.repl_sync_timeout.into()),
             slow_nanos,
             input_limit: size(config.client_query_buffer_limit),
             max_bulk_len: size(config.proto_max_bulk_len),

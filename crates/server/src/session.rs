@@ -31,6 +31,7 @@ use resp::{Parser, Reply, Request};
 use crate::acknowledged;
 use crate::client::{ClientInfo, Kill, Place};
 use crate::desk::{Answer, Next, Task};
+use crate::gate::Marks;
 use crate::links::LinkClient;
 use crate::outbox::Outbox;
 use crate::rules::Rules;
@@ -102,6 +103,8 @@ enum Wait {
     /// For something to come. Its deadline is the client's.
     Blocked(Blocked),
     Acknowledged(Awaited),
+    /// Until less of the output waits for replicas. Its deadline is `repl-sync-timeout`.
+    Confirmed,
     /// Until it is killed: the server ends. Its deadline is the server's.
     Killed,
 }
@@ -202,7 +205,10 @@ impl Session {
             Some(Kill::Now) => Poll::Ready(()),
             Some(Kill::AfterReplies) | None => self.outbox.poll_empty(cx.waker()),
         });
-        let _ = tokio::time::timeout(LAST_REPLIES, sent).await;
+        // Replies that wait for replicas take their time before the client takes its.
+        let rules = self.worker.rules();
+        let confirmed = if rules.sync_replicas > 0 { rules.sync_timeout } else { Duration::ZERO };
+        let _ = tokio::time::timeout(LAST_REPLIES + confirmed, sent).await;
     }
 
     /// Gives the connection to the links thread, once the replies are sent.
@@ -230,6 +236,9 @@ impl Session {
     async fn live(&mut self) -> End {
         let mut step = Step::Drained;
         loop {
+            if self.outbox.is_full() {
+                Box::pin(self.wait(Wait::Confirmed)).await;
+            }
             step = match step {
                 Step::Drained => poll_fn(|cx| self.poll_receive(cx)).await,
                 Step::More => {
@@ -335,6 +344,7 @@ impl Session {
         let halt = {
             let mut tools = self.worker.tools.borrow_mut();
             let mut output = self.outbox.output();
+            let output = &mut *output;
             output.prepare(self.state.protocol, &mut self.worker.spares.borrow_mut());
             let mut batch = Batch {
                 shared: &self.worker.shared,
@@ -344,13 +354,19 @@ impl Session {
                 desk: &self.worker.desk,
                 state: &mut self.state,
                 reply: &mut output.next,
-                marks: crate::gate::Marks::default(),
+                promises: &mut output.next_promises,
+                marks: Marks::default(),
+                changed: Marks::default(),
+                pledge: None,
                 clock: now,
                 meter: Batch::begin_meter(),
             };
             let halt = batch.run(&mut self.parser, request, bytes);
-            let marks = batch.marks;
+            let Batch { marks, changed, .. } = batch;
             self.worker.turn.touch(&marks);
+            if !changed.as_gate().is_empty() {
+                self.worker.turn.promise(changed.as_gate());
+            }
             output.next_marks.raise(marks.as_gate());
             self.state.seen.raise(marks.as_gate());
             halt
@@ -498,9 +514,15 @@ impl Session {
             Wait::Acknowledged(awaited) => {
                 let mut reply = Reply::new(self.state.protocol);
                 let wait = acknowledged::Wait::new(&self.worker.shared, awaited, &self.state.seen);
-                if self.unless_killed(wait.answer(&mut reply)).await.is_some() {
+                let answered = self.unless_killed(wait.answer(&mut reply)).await;
+                // What was lost with a shard was told now, and is waited for no longer.
+                self.state.seen.forget_gone(&self.worker.shared.instance);
+                if answered.is_some() {
                     self.take_answer(Answer { reply: reply.into_buffer(), ..Answer::default() });
                 }
+            }
+            Wait::Confirmed => {
+                self.unless_killed(poll_fn(|cx| self.outbox.poll_room(cx.waker()))).await;
             }
             Wait::Killed => {
                 self.unless_killed(std::future::pending::<()>()).await;
@@ -533,28 +555,40 @@ impl Session {
     }
 
     fn take_answer(&mut self, answer: Answer) {
-        let is_muted = self.state.assembly.as_ref().is_some_and(|assembly| assembly.is_muted);
-        match answer.next {
+        let Answer { reply, marks, mut pledge, next } = answer;
+        if pledge.is_some() {
+            self.worker.turn.promise(marks.as_gate());
+        }
+        let mut begun = None;
+        match next {
             Next::Nothing | Next::Block(_) => {}
             Next::Watch(watched) => self.state.watch(watched),
             Next::Assemble(mut assembly) => {
                 assembly.is_muted = self.state.replies != Replies::On;
-                self.state.assembly = Some(assembly);
+                assembly.pledge = pledge.take();
+                begun = Some(assembly);
             }
         }
         {
             let mut output = self.outbox.output();
             output.prepare(self.state.protocol, &mut self.worker.spares.borrow_mut());
             let mark = output.next.len();
-            output.next.raw(&answer.reply);
-            output.next_marks.raise(answer.marks.as_gate());
-            if is_muted {
-                output.next.truncate(mark);
+            output.next_marks.raise(marks.as_gate());
+            match &mut self.state.assembly {
+                // A part of EXEC's reply, which leaves as a whole.
+                Some(assembly) => assembly.add(&reply, pledge.take()),
+                None => output.next.raw(&reply),
             }
             end_reply(&mut self.state, &mut output.next, mark);
+            if let Some(pledge) = pledge {
+                output.promise(mark, pledge);
+            }
         }
-        self.state.seen.raise(answer.marks.as_gate());
-        self.worker.turn.touch(&answer.marks);
+        if begun.is_some() {
+            self.state.assembly = begun;
+        }
+        self.state.seen.raise(marks.as_gate());
+        self.worker.turn.touch(&marks);
         self.hand_over(&self.worker.rules());
     }
 

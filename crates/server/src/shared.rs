@@ -136,10 +136,14 @@ impl Shared {
         let _changing = self.changing.lock();
         let mut config = Config::clone(&self.config.load());
         let changed = change(&mut config)?;
-        for name in changed {
+        for name in &changed {
             self.take_effect(name, &config);
         }
         self.config.store(Arc::new(config));
+        if changed.iter().any(|name| matches!(*name, "repl-sync-replicas" | "repl-sync-timeout")) {
+            // Who waits for replicas looks again.
+            self.primary.replicas_changed();
+        }
         Ok(())
     }
 
@@ -161,7 +165,11 @@ impl Shared {
             }
             "recovery-log-max" => self.instance.set_recovery_log_max(config.recovery_log_max),
             "log-retain-bytes" => self.instance.set_log_retain_bytes(config.log_retain_bytes),
-            "repl-timeout" | "min-replicas-max-lag" | "repl-log-retain-max" | "repl-max-parallel-syncs" => {
+            "repl-timeout"
+            | "min-replicas-max-lag"
+            | "repl-log-retain-max"
+            | "repl-max-parallel-syncs"
+            | "repl-sync-replicas" => {
                 self.primary.configure(links::settings(config));
             }
             "loglevel" => self.host.set_log_level(config.loglevel),

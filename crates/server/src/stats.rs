@@ -148,6 +148,8 @@ pub struct Stats {
     pub protocol_errors: Counter,
     /// Commands that waited for room.
     pub waits_for_room: Counter,
+    /// Replies of writes that too few replicas have confirmed.
+    pub unconfirmed: Counter,
     /// Error replies.
     pub errors: Counter,
     /// How fast counters grow.
@@ -168,6 +170,7 @@ impl Stats {
             closed_idle: Counter::default(),
             protocol_errors: Counter::default(),
             waits_for_room: Counter::default(),
+            unconfirmed: Counter::default(),
             errors: Counter::default(),
             recent: Recent::default(),
             errors_by_kind: Mutex::default(),
@@ -250,6 +253,7 @@ impl Stats {
             &self.closed_idle,
             &self.protocol_errors,
             &self.waits_for_room,
+            &self.unconfirmed,
             &self.errors,
         ];
         own.into_iter().for_each(Counter::reset);

@@ -21,6 +21,7 @@ use resp::{Protocol, Reply};
 use smallvec::SmallVec;
 
 use crate::meter;
+use crate::pledge::Pledge;
 
 /// A queue of more commands is run at the desk: a worker has others to serve.
 const WORKER_COMMANDS: usize = 128;
@@ -270,8 +271,12 @@ impl Exec {
 
     /// The reply, once it has run.
     pub(crate) fn into_assembly(self, pieces: Pieces) -> Box<Assembly> {
+        let mut head = Reply::new(self.protocol);
+        head.array(pieces.list.len());
         Box::new(Assembly {
             is_muted: false,
+            so_far: head.into_buffer(),
+            pledge: None,
             bytes: pieces.reply.into_buffer(),
             at: 0,
             lines: self.queue.lines.into_iter(),
@@ -333,6 +338,11 @@ impl Pieces {
 pub struct Assembly {
     /// `CLIENT REPLY` has it that nothing of it is sent.
     pub(crate) is_muted: bool,
+    /// What must be settled before it may leave.
+    pub(crate) pledge: Option<Pledge>,
+    /// What there is of it, while it is interrupted.
+    so_far: Vec<u8>,
+    /// The replies of the commands on keys.
     bytes: Vec<u8>,
     at: usize,
     lines: std::vec::IntoIter<Line>,
@@ -348,9 +358,21 @@ pub(crate) enum Part<'a> {
 }
 
 impl Assembly {
-    /// How many replies are missing.
-    pub(crate) fn len(&self) -> usize {
-        self.pieces.len()
+    /// Adds what was made of it elsewhere, and what that promises.
+    pub(crate) fn add(&mut self, bytes: &[u8], pledge: Option<Pledge>) {
+        if !self.is_muted {
+            self.so_far.extend_from_slice(bytes);
+        }
+        match (&mut self.pledge, pledge) {
+            (Some(own), Some(pledge)) => own.add(pledge),
+            (None, pledge) => self.pledge = pledge,
+            (Some(_), None) => {}
+        }
+    }
+
+    /// What there is of it, which goes on from here.
+    pub(crate) fn take_parts(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.so_far)
     }
 
     /// Goes on to the next place.

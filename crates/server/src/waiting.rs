@@ -30,6 +30,7 @@ use crate::client::ClientInfo;
 use crate::code;
 use crate::desk::{Answer, Desk, Next};
 use crate::gate::{self, Marks};
+use crate::pledge::Pledge;
 use crate::rules::Rules;
 use crate::shared::{Shared, clock};
 use crate::transaction::Line;
@@ -423,15 +424,24 @@ impl Waker<'_> {
                 }
             }
         });
-        self.outcome(ran, is_answered.then_some(reply), waiter.protocol, found)
+        self.outcome(ran, is_answered.then_some(reply), (waiter.protocol, rules), found)
     }
 
-    fn outcome(&self, ran: Result<Ran, Fault>, reply: Option<Reply>, protocol: Protocol, found: Option<Kind>) -> Tried {
-        let mut marks = Marks::default();
+    fn outcome(
+        &self,
+        ran: Result<Ran, Fault>,
+        reply: Option<Reply>,
+        (protocol, rules): (Protocol, &Rules),
+        found: Option<Kind>,
+    ) -> Tried {
+        let (mut marks, mut pledge) = (Marks::default(), None);
         let reply = match ran {
             Ok(Ran::Done(gate)) => {
                 let Some(reply) = reply else { return Tried::Nothing(found) };
                 marks.raise(&gate);
+                if rules.sync_replicas > 0 && self.scratch.tally().committed.get() {
+                    pledge = Some(Pledge::new(&self.shared.instance, &gate));
+                }
                 self.shared.stats.changed_for_waiters.add(self.scratch.tally().changed.get().into());
                 reply
             }
@@ -449,6 +459,6 @@ impl Waker<'_> {
         if let [b'-', text @ ..] = reply.buffer() {
             self.shared.stats.count_error(text);
         }
-        Tried::Answered(Answer { reply: reply.into_buffer(), marks, next: Next::Nothing })
+        Tried::Answered(Answer { reply: reply.into_buffer(), marks, pledge, next: Next::Nothing })
     }
 }

@@ -27,6 +27,7 @@ impl Txn<'_> {
             self.commit_parts(&mut gate);
         }
         self.scratch.tally.changed.set(self.scratch.touched.len() as u32);
+        self.scratch.tally.committed.set(true);
         self.evict();
         self.give_back();
         Ok(gate)

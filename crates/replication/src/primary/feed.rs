@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use engine::Role;
 use lineage::Lsn;
 use replication_proto::{Ask, Db, NodeId, SyncReason, Verdict, judge};
 use replog::{Health, Log, Pin, ReadError, Reader};
@@ -24,7 +25,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use super::link::{self, End, Link, Listener};
 use super::local::Source;
 use super::replicas::LinkNumber;
-use super::{Primary, local};
+use super::{Durable, Primary, local};
 use crate::wire::{MAX_FRAMES, Reply, Request, SyncShard, VERSION};
 
 /// `ALIVE` is said when nothing else was for so long.
@@ -78,6 +79,7 @@ async fn run(primary: &Primary, link: &mut Link, ask: &SyncShard) -> End {
         supply: started.supply,
         position: started.from,
         pin: started.pin,
+        hurried: None,
         message: Vec::new(),
     };
     let Link { reader, writer, inbox, client, .. } = link;
@@ -164,6 +166,8 @@ struct Feed<'a> {
     position: Lsn,
     /// Keeps the log from what the replica has on.
     pin: Option<Pin>,
+    /// The replica was told on this link to make everything below durable at once.
+    hurried: Option<Lsn>,
     message: Vec<u8>,
 }
 
@@ -178,7 +182,10 @@ impl Feed<'_> {
                 return End::Superseded;
             }
             self.keep_log(seat);
-            match self.read().await {
+            let got = self.read().await;
+            let hurries = self.hurry();
+            match got {
+                Ok(_) if hurries => {}
                 Ok(true) => {}
                 Ok(false) if said.elapsed() < ALIVE => {
                     self.wait(seen, ALIVE.saturating_sub(said.elapsed())).await;
@@ -232,6 +239,18 @@ impl Feed<'_> {
         self.position = reader.position();
         (supply.reader, self.message) = (Some(reader), message);
         got
+    }
+
+    /// Puts into the message that what was sent must be durable, if clients wait for that and it was not said.
+    fn hurry(&mut self) -> bool {
+        let hurries = self.primary.settings().durable == Durable::AtOnce
+            && self.primary.instance.role() == Role::Primary
+            && self.hurried.is_none_or(|position| position < self.position);
+        if hurries {
+            self.hurried = Some(self.position);
+            Reply::Fsync.encode(&mut self.message);
+        }
+        hurries
     }
 
     fn alive(&mut self) {
@@ -322,7 +341,8 @@ struct Seat<'a> {
 impl<'a> Seat<'a> {
     fn take(primary: &'a Primary, ask: &SyncShard, started: &Started) -> Self {
         let from = started.from;
-        let number = primary.replicas.lock().follow(ask.node, ask.db, from, Instant::now());
+        let log = (ask.db, started.generation);
+        let number = primary.replicas.lock().follow(ask.node, log, from, Instant::now());
         primary.count_good();
         primary.replicas_changed();
         let log = started.supply.as_ref().map(|supply| Arc::clone(&supply.source.log));

@@ -26,6 +26,8 @@ pub enum Measure {
 pub struct Need {
     /// Of this database ..
     pub db: Db,
+    /// .. while its log has this generation: what was acknowledged of another is about another history ..
+    pub generation: u64,
     /// .. everything below.
     pub lsn: Lsn,
 }
@@ -98,6 +100,8 @@ struct Control {
 #[derive(Debug)]
 struct Following {
     link: LinkNumber,
+    /// Of the log that the link brings.
+    generation: u64,
     ack: Ack,
     heard: Instant,
     /// Since when it has not had everything, and up to where it must get to be up to date for a moment.
@@ -121,11 +125,11 @@ impl Replicas {
         link
     }
 
-    /// A shard link is up, and its replica has everything below `from`.
-    pub(super) fn follow(&mut self, node: NodeId, db: Db, from: Lsn, now: Instant) -> LinkNumber {
+    /// A shard link of a log of this generation is up, and its replica has everything below `from`.
+    pub(super) fn follow(&mut self, node: NodeId, (db, generation): (Db, u64), from: Lsn, now: Instant) -> LinkNumber {
         let link = self.next_link();
         let ack = Ack { received: from, applied: from, synced: Lsn::ZERO };
-        let following = Following { link, ack, heard: now, behind: None };
+        let following = Following { link, generation, ack, heard: now, behind: None };
         self.of.entry(node).or_default().shards.insert(db, following);
         link
     }
@@ -188,16 +192,18 @@ impl Replicas {
     /// How many replicas have everything that is needed.
     pub(super) fn count(&self, needs: &[Need], measure: Measure) -> usize {
         let has = |replica: &Replica, need: &Need| {
-            replica.shards.get(&need.db).is_some_and(|shard| shard.has(measure) >= need.lsn)
+            let shard = replica.shards.get(&need.db).filter(|shard| shard.generation == need.generation);
+            shard.is_some_and(|shard| shard.has(measure) >= need.lsn)
         };
         let has_all = |replica: &&Replica| needs.iter().all(|need| has(replica, need));
         self.of.values().filter(has_all).count()
     }
 
-    /// The position below which at least `count` replicas have everything of a database.
-    pub(super) fn held_by(&self, db: Db, count: usize, measure: Measure) -> Lsn {
-        let mut marks: Vec<Lsn> =
-            self.of.values().filter_map(|replica| Some(replica.shards.get(&db)?.has(measure))).collect();
+    /// The position below which at least `count` replicas have everything of a database's log of this generation.
+    pub(super) fn held_by(&self, (db, generation): (Db, u64), count: usize, measure: Measure) -> Lsn {
+        let shards = self.of.values().filter_map(|replica| replica.shards.get(&db));
+        let current = shards.filter(|shard| shard.generation == generation);
+        let mut marks: Vec<Lsn> = current.map(|shard| shard.has(measure)).collect();
         marks.sort_unstable_by(|one, other| other.cmp(one));
         count.checked_sub(1).map_or(Lsn::MAX, |nth| marks.get(nth).copied().unwrap_or(Lsn::ZERO))
     }

@@ -16,15 +16,18 @@ fn ack(received: u64, applied: u64, synced: u64) -> Ack {
     Ack { received: Lsn(received), applied: Lsn(applied), synced: Lsn(synced) }
 }
 
+/// The generation of the logs.
+const NOW: u64 = 7;
+
 fn need(db: u32, lsn: u64) -> Need {
-    Need { db: Db(db), lsn: Lsn(lsn) }
+    Need { db: Db(db), generation: NOW, lsn: Lsn(lsn) }
 }
 
 #[test]
 fn replicas_count_for_what_they_acknowledged_on_links_that_are_up() {
     let (mut replicas, now) = (Replicas::default(), Instant::now());
     for (node, applied, synced) in [(ONE, 100, 50), (TWO, 80, 80)] {
-        let link = replicas.follow(node, Db(0), Lsn(10), now);
+        let link = replicas.follow(node, (Db(0), NOW), Lsn(10), now);
         assert!(replicas.acknowledge((node, Db(0), link), ack(100, applied, synced), Lsn(100), now));
     }
     assert_eq!(replicas.count(&[], Measure::Applied), 2);
@@ -32,16 +35,29 @@ fn replicas_count_for_what_they_acknowledged_on_links_that_are_up() {
     assert_eq!(replicas.count(&[need(0, 81)], Measure::Applied), 1);
     assert_eq!(replicas.count(&[need(0, 81)], Measure::Synced), 0);
     assert_eq!(replicas.count(&[need(0, 1), need(1, 1)], Measure::Applied), 0, "of database 1 nobody has anything");
-    let held = |count, measure| replicas.held_by(Db(0), count, measure).0;
+    let held = |count, measure| replicas.held_by((Db(0), NOW), count, measure).0;
     assert_eq!((held(1, Measure::Applied), held(2, Measure::Applied), held(3, Measure::Applied)), (100, 80, 0));
     assert_eq!((held(1, Measure::Synced), held(2, Measure::Synced)), (80, 50));
     assert_eq!(held(0, Measure::Synced), u64::MAX);
 }
 
 #[test]
+fn what_was_acknowledged_of_another_history_counts_for_nothing() {
+    let (mut replicas, now) = (Replicas::default(), Instant::now());
+    let old = replicas.follow(ONE, (Db(0), NOW - 1), Lsn(0), now);
+    assert!(replicas.acknowledge((ONE, Db(0), old), ack(90, 90, 90), Lsn(90), now), "its link has not ended yet");
+    assert_eq!(replicas.count(&[need(0, 50)], Measure::Synced), 0);
+    assert_eq!(replicas.held_by((Db(0), NOW), 1, Measure::Synced), Lsn(0));
+    let new = replicas.follow(ONE, (Db(0), NOW), Lsn(0), now);
+    assert!(replicas.acknowledge((ONE, Db(0), new), ack(60, 60, 60), Lsn(90), now));
+    assert_eq!(replicas.count(&[need(0, 50)], Measure::Synced), 1);
+    assert_eq!(replicas.held_by((Db(0), NOW), 1, Measure::Synced), Lsn(60));
+}
+
+#[test]
 fn what_a_replica_has_when_it_continues_counts_as_applied_but_not_as_durable() {
     let (mut replicas, now) = (Replicas::default(), Instant::now());
-    replicas.follow(ONE, Db(0), Lsn(70), now);
+    replicas.follow(ONE, (Db(0), NOW), Lsn(70), now);
     assert_eq!(replicas.count(&[need(0, 70)], Measure::Applied), 1);
     assert_eq!(replicas.count(&[need(0, 70)], Measure::Synced), 0);
 }
@@ -49,8 +65,8 @@ fn what_a_replica_has_when_it_continues_counts_as_applied_but_not_as_durable() {
 #[test]
 fn a_later_link_takes_the_place_of_an_earlier_one() {
     let (mut replicas, now) = (Replicas::default(), Instant::now());
-    let early = replicas.follow(ONE, Db(0), Lsn(0), now);
-    let late = replicas.follow(ONE, Db(0), Lsn(0), now);
+    let early = replicas.follow(ONE, (Db(0), NOW), Lsn(0), now);
+    let late = replicas.follow(ONE, (Db(0), NOW), Lsn(0), now);
     assert!(!replicas.acknowledge((ONE, Db(0), early), ack(9, 9, 9), Lsn(9), now));
     replicas.unfollow(ONE, Db(0), early);
     assert!(
@@ -58,7 +74,7 @@ fn a_later_link_takes_the_place_of_an_earlier_one() {
         "the early one's end ends only itself"
     );
     assert!(replicas.acknowledge((ONE, Db(0), late), ack(3, 3, 3), Lsn(9), now));
-    assert_eq!(replicas.held_by(Db(0), 1, Measure::Synced), Lsn(5), "nothing is taken back");
+    assert_eq!(replicas.held_by((Db(0), NOW), 1, Measure::Synced), Lsn(5), "nothing is taken back");
     replicas.unfollow(ONE, Db(0), late);
     assert_eq!(replicas.count(&[], Measure::Applied), 0);
     let (early, late) =
@@ -75,11 +91,11 @@ fn a_replica_is_online_when_it_follows_with_every_database() {
     let (mut replicas, now) = (Replicas::default(), Instant::now());
     let shards = [(Db(0), Lsn(100)), (Db(3), Lsn(50))];
     replicas.enter(ONE, Announced { address: "h".to_owned(), port: 7 }, now);
-    replicas.follow(ONE, Db(0), Lsn(100), now);
+    replicas.follow(ONE, (Db(0), NOW), Lsn(100), now);
     let state = |replicas: &Replicas| replicas.view(&shards, now)[0].state;
     assert_eq!(state(&replicas), ReplicaState::Syncing);
     assert_eq!(replicas.good(&shards, Duration::ZERO, now), 0);
-    replicas.follow(ONE, Db(3), Lsn(20), now);
+    replicas.follow(ONE, (Db(3), NOW), Lsn(20), now);
     assert_eq!(state(&replicas), ReplicaState::Online);
     assert_eq!(replicas.view(&shards, now)[0].offset(), 120);
     let later = now + Duration::from_secs(11);
@@ -93,7 +109,7 @@ fn a_replica_is_online_when_it_follows_with_every_database() {
 fn lag_counts_from_when_a_replica_last_had_all_that_there_was() {
     let (mut replicas, start) = (Replicas::default(), Instant::now());
     replicas.enter(ONE, Announced::default(), start);
-    let link = replicas.follow(ONE, Db(0), Lsn(0), start);
+    let link = replicas.follow(ONE, (Db(0), NOW), Lsn(0), start);
     let at = |seconds| start + Duration::from_secs(seconds);
     let mut say = |applied: u64, end: u64, seconds: u64| {
         assert!(replicas.acknowledge((ONE, Db(0), link), ack(applied, applied, 0), Lsn(end), at(seconds)));

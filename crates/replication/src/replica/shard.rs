@@ -126,11 +126,13 @@ async fn standpoint(context: &Arc<Context>, db: Db) -> Result<Standpoint, Broken
     found.map_err(|fault| Broken::new(fault.cause, fault.detail))
 }
 
-/// Frames on their way to the data.
-struct Batch {
-    at: Lsn,
-    bytes: Vec<u8>,
-    _place: OwnedSemaphorePermit,
+/// What the applying thread is to do.
+enum Work {
+    /// To apply frames.
+    Frames { at: Lsn, bytes: Vec<u8>, _place: OwnedSemaphorePermit },
+    /// To have what was applied made durable: the primary's clients wait for it. Between two of these there are frames,
+    /// so the bound of those bounds these.
+    Fsync,
 }
 
 /// A link on which frames come.
@@ -145,7 +147,9 @@ struct Stream {
     end: Lsn,
     /// Frames that wait for a place in the queue.
     waiting: Option<(Lsn, Vec<u8>)>,
-    queue: mpsc::UnboundedSender<Batch>,
+    queue: mpsc::UnboundedSender<Work>,
+    /// Whether there may be something in the data that the primary's clients wait for and that no `Fsync` is queued for.
+    is_fresh: bool,
     places: Arc<Semaphore>,
     applying: JoinHandle<()>,
     /// What made the applying thread end.
@@ -172,10 +176,10 @@ enum Woken {
 
 impl Stream {
     fn begin(context: &Arc<Context>, question: &Question, connection: Link, here: Standpoint) -> Self {
-        let (queue, batches) = mpsc::unbounded_channel();
+        let (queue, works) = mpsc::unbounded_channel();
         let (end, ended) = oneshot::channel();
         let (applied, cancel) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
-        let work = Applier {
+        let applier = Applier {
             data: Arc::clone(&context.data),
             db: question.db,
             generation: here.generation,
@@ -192,10 +196,11 @@ impl Stream {
             end: here.end,
             waiting: None,
             queue,
+            is_fresh: true,
             places: Arc::new(Semaphore::new(QUEUE_BYTES)),
             applying: tokio::task::spawn_blocking(move || {
                 // Nobody listens any more if the link has ended.
-                let _ = end.send(work.run(batches));
+                let _ = end.send(applier.run(works));
             }),
             ended,
             applied,
@@ -229,8 +234,9 @@ impl Stream {
             }
             let places = Arc::clone(&self.places);
             let cost = self.waiting.as_ref().map_or(0, |(_, bytes)| cost(bytes.len()));
-            let (data, db, received) = (&self.context.data, self.db, self.acknowledged.received);
-            let is_unsynced = self.acknowledged.synced < received;
+            let (data, db, Ack { received, synced, .. }) = (&self.context.data, self.db, self.acknowledged);
+            // Each fsync is told, whether or not it has brought everything that is here by now.
+            let is_awaited = synced < received && self.unsent.is_empty();
             let woken = tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => Woken::Stop,
                 ended = &mut self.ended => Woken::Ended(ended.ok().flatten()),
@@ -238,7 +244,7 @@ impl Stream {
                 ready = self.connection.stream.writable(), if !self.unsent.is_empty() => Woken::Write(ready),
                 Ok(place) = places.acquire_many_owned(cost), if self.waiting.is_some() => Woken::Place(place),
                 () = self.applied.notified() => Woken::Applied,
-                () = std::future::poll_fn(|cx| data.poll_synced(db, received, cx)), if is_unsynced => Woken::Acknowledge,
+                () = std::future::poll_fn(|cx| data.poll_synced(db, synced + 1, cx)), if is_awaited => Woken::Acknowledge,
                 _ = acks.tick() => Woken::Acknowledge,
                 _ = tells.tick() => Woken::Tell,
             };
@@ -290,6 +296,12 @@ impl Stream {
                 }
                 // What is not written there is not sent, so it is not missing here.
                 Some(Reply::Alive { written, .. }) => self.end = self.end.max(written),
+                Some(Reply::Fsync) => {
+                    if std::mem::take(&mut self.is_fresh) {
+                        // If nobody takes it any more, the next turn finds out why.
+                        let _ = self.queue.send(Work::Fsync);
+                    }
+                }
                 Some(Reply::Refused(refusal)) => return Err(Broken::refused(&refusal, Cause::Rejected)),
                 Some(_) => return Err(Broken::unexpected("a stream of frames")),
             }
@@ -299,8 +311,9 @@ impl Stream {
 
     fn hand_over(&mut self, place: OwnedSemaphorePermit) {
         if let Some((at, bytes)) = self.waiting.take() {
+            self.is_fresh = true;
             // If nobody takes it any more, the next turn finds out why.
-            let _ = self.queue.send(Batch { at, bytes, _place: place });
+            let _ = self.queue.send(Work::Frames { at, bytes, _place: place });
         }
     }
 
@@ -341,8 +354,15 @@ struct Applier {
 
 impl Applier {
     /// Until the queue ends, or something does not fit.
-    fn run(self, mut batches: mpsc::UnboundedReceiver<Batch>) -> Option<Broken> {
-        while let Some(Batch { at, bytes, .. }) = batches.blocking_recv() {
+    fn run(self, mut works: mpsc::UnboundedReceiver<Work>) -> Option<Broken> {
+        while let Some(work) = works.blocking_recv() {
+            let (at, bytes) = match work {
+                Work::Frames { at, bytes, .. } => (at, bytes),
+                Work::Fsync => {
+                    self.data.request_sync(self.db);
+                    continue;
+                }
+            };
             if self.cancel.load(Ordering::Acquire) {
                 return None;
             }
@@ -350,7 +370,7 @@ impl Applier {
             if let Err(fault) = self.data.apply(self.db, &bytes, at, self.generation, &is_wanted) {
                 return Some(Broken::new(fault.cause, fault.detail));
             }
-            if self.sync == Sync::AtOnce && batches.is_empty() {
+            if self.sync == Sync::AtOnce && works.is_empty() {
                 self.data.request_sync(self.db);
             }
             self.applied.notify_one();

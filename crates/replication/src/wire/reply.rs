@@ -58,6 +58,8 @@ pub enum Reply<'a> {
         /// The primary's clock, in milliseconds since 1970.
         now_ms: u64,
     },
+    /// On a shard link: what came before is to be durable at once, and acknowledged then; clients wait for it.
+    Fsync,
     /// Answers `SNAPSHOT OPEN`.
     Snapshot {
         /// The lease under which the files can be read.
@@ -165,6 +167,7 @@ impl<'a> Reply<'a> {
                 let reply = Self::Alive { end, written, now_ms: fields.number("time")? };
                 fields.end().map(|()| reply)
             }
+            b"FSYNC" => Fields::of("FSYNC", fields).end().map(|()| Self::Fsync),
             b"SYNCMETA" => PrimaryMeta::decode(fields).map(Self::Meta),
             b"HEARTBEAT" => PrimaryHeartbeat::decode(fields).map(Self::Heartbeat),
             b"SNAPSHOT" => {
@@ -228,6 +231,7 @@ impl<'a> Reply<'a> {
             Self::Alive { end, written, now_ms } => {
                 Builder::new("ALIVE").lsn(*end).lsn(*written).number(*now_ms).encode(out);
             }
+            Self::Fsync => Builder::new("FSYNC").encode(out),
             Self::Snapshot { lease, manifest } => {
                 Builder::new("SNAPSHOT").number(*lease).bytes(&manifest.encode()).encode(out);
             }

@@ -86,6 +86,7 @@ fn primary_says() -> Vec<Reply<'static>> {
         Reply::Preparing { percent: 40 },
         Reply::Frames { lsn: Lsn(9), bytes: b"\r\n*1" },
         Reply::Alive { end: Lsn(9), written: Lsn(8), now_ms: 1000 },
+        Reply::Fsync,
         Reply::Snapshot { lease: 3, manifest: manifest() },
         Reply::Chunk { crc: 12, bytes: b"content" },
     ]
@@ -147,6 +148,7 @@ fn golden_bytes_of_replies() {
         array(&[b"PREPARING", b"40"]),
         b"*3\r\n$6\r\nFRAMES\r\n$1\r\n9\r\n$4\r\n\r\n*1\r\n".to_vec(),
         array(&[b"ALIVE", b"9", b"8", b"1000"]),
+        array(&[b"FSYNC"]),
         array(&[b"SNAPSHOT", b"3", &manifest().encode()]),
         array(&[b"CHUNK", b"12", b"content"]),
     ];

@@ -283,10 +283,10 @@ parameters! {
     repl_fullsync_rate: u64 [memory(0, MAX_MEMORY)] = 0;
     /// How much log is kept for replicas that are behind, beyond `log-retain-bytes`; 0 is no limit.
     repl_log_retain_max: u64 [memory(0, MAX_MEMORY)] = 8 * GB;
-    /// Replicas that must have synced a write before it is answered; 0 is none.
-    repl_sync_replicas: u32 [integer(0, MAX_I32)] = 0, no_effect;
-    /// Milliseconds for which such a write waits before the client is told that it is unconfirmed.
-    repl_sync_timeout: u32 [integer(1, MAX_I32)] = 1000, no_effect;
+    /// Replicas that must have synced a write, as this node must then, before it is answered; 0 is none.
+    repl_sync_replicas: u32 [integer(0, MAX_I32)] = 0;
+    /// Milliseconds for which such an answer waits; then it is an error, NOREPLICAS: the write is applied, but unconfirmed.
+    repl_sync_timeout: u32 [integer(1, MAX_I32)] = 1000;
     /// Seconds for which data that a full copy replaced, and that the primary lacks, is kept.
     quarantine_keep: u64 [integer(0, MAX_I64)] = 604_800;
     /// Program that is run when an alarm is raised or cleared, with words before those that it gets: raised or cleared, alarm, database or -, detail.

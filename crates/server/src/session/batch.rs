@@ -1,11 +1,12 @@
 //! The commands that one read brought, run one after the other.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use commands::spec::{Command, Flags, Run, Scope, ViewFn};
 use commands::{Args, Error, KeyRef, Wait};
-use engine::{Place, Ran, Role, Scratch};
+use engine::{Gate, Place, Ran, Role, Scratch};
 use keyspace::Millis;
 use replication::primary::Opening;
 use replication::replica::Admission;
@@ -18,6 +19,8 @@ use crate::desk::Desk;
 use crate::following;
 use crate::gate::Marks;
 use crate::meter::{self, Meter};
+use crate::outbox::{self, Promise};
+use crate::pledge::Pledge;
 use crate::rules::Rules;
 use crate::session_commands::waits::Awaited;
 use crate::session_commands::{self, DeskWork, Outcome};
@@ -101,8 +104,14 @@ pub(crate) struct Batch<'a> {
     pub desk: &'a Desk,
     pub state: &'a mut SessionState,
     pub reply: &'a mut Reply,
+    /// Which replies must not leave before replicas confirm what they tell of.
+    pub promises: &'a mut VecDeque<Promise>,
     /// What the replies show and what was done.
     pub marks: Marks,
+    /// Of that, what replicas are to confirm.
+    pub changed: Marks,
+    /// What the reply that is being made promises.
+    pub pledge: Option<Pledge>,
     pub clock: Millis,
     pub meter: Meter,
 }
@@ -115,7 +124,10 @@ impl Batch<'_> {
         let mut trust = self.state.trust;
         let mut limits = self.rules.limits(trust);
         if let Some(assembly) = self.state.assembly.take() {
-            match self.assemble(assembly) {
+            let mark = self.reply.len();
+            let verdict = self.assemble(assembly);
+            self.promise(mark);
+            match verdict {
                 Verdict::Next => {}
                 Verdict::Close => return Halt { at, why: Why::Close },
                 Verdict::Needs(need) => return Halt { at, why: Why::Needs { len: 0, need } },
@@ -175,7 +187,28 @@ impl Batch<'_> {
             (Verdict::Needs(need), _) if need.answers_later() => {}
             (_, _) => end_reply(self.state, self.reply, mark),
         }
+        if self.pledge.is_some() {
+            self.promise(mark);
+        }
         verdict
+    }
+
+    /// A run is done, which may have changed something that replicas are to confirm.
+    #[inline]
+    pub(super) fn note_run(&mut self, gate: &Gate) {
+        self.marks.raise(gate);
+        if self.rules.sync_replicas > 0 && self.tools.scratch.tally().committed.get() {
+            self.pledge = Some(Pledge::new(&self.shared.instance, gate));
+            self.changed.raise(gate);
+        }
+    }
+
+    /// The reply that begins at `mark` is complete; it leaves when what it promises is kept.
+    #[cold]
+    fn promise(&mut self, mark: usize) {
+        if let Some(pledge) = self.pledge.take() {
+            outbox::promise(self.promises, mark..self.reply.len(), pledge);
+        }
     }
 
     #[inline]
@@ -256,7 +289,7 @@ impl Batch<'_> {
         let memory = (&mut self.tools.scratch, &mut self.tools.keys);
         match code.run(Place::Worker, Breadth::Declared, memory, self.reply) {
             Ok(Ended::Ran(Ran::Done(gate))) => {
-                self.marks.raise(&gate);
+                self.note_run(&gate);
                 if command.spec.flags.has(Flags::READONLY) {
                     self.meter.note_looks(self.tools.scratch.tally());
                 } else {

@@ -132,7 +132,7 @@ impl Batch<'_> {
         let at = (&*self.shared.instance, Place::Worker);
         match exec.run(at, (&self.rules.settings, self.clock), &mut self.tools.scratch, &mut gate) {
             Ok(Some(executed)) => {
-                self.marks.raise(&gate);
+                self.note_run(&gate);
                 self.meter.note_changes(self.tools.scratch.tally());
                 if self.tools.scratch.has_woken() {
                     self.wake();
@@ -154,16 +154,17 @@ impl Batch<'_> {
     /// Answers EXEC.
     fn begin_assembly(&mut self, mut assembly: Box<Assembly>) -> Verdict {
         assembly.is_muted = self.state.replies != Replies::On;
-        if !assembly.is_muted {
-            self.reply.array(assembly.len());
-        }
+        assembly.pledge = self.pledge.take();
         self.assemble(assembly)
     }
 
-    /// Goes on with the answer of EXEC. Work for the desk, or a pause, interrupts it.
+    /// Goes on with the answer of EXEC. Work for the desk, or a pause, interrupts it; what there is of the answer waits
+    /// meanwhile, for it leaves as a whole.
     pub(super) fn assemble(&mut self, mut assembly: Box<Assembly>) -> Verdict {
         let mut end = Verdict::Next;
-        let muted_at = assembly.is_muted.then_some(self.reply.len());
+        let mark = self.reply.len();
+        let muted_at = assembly.is_muted.then_some(mark);
+        self.reply.raw(&assembly.take_parts());
         while let Some(part) = assembly.next() {
             muted_at.into_iter().for_each(|mark| self.reply.truncate(mark));
             match part {
@@ -189,12 +190,15 @@ impl Batch<'_> {
                             continue;
                         }
                     };
+                    assembly.add(&self.reply.buffer()[mark..], None);
+                    self.reply.truncate(mark);
                     self.state.assembly = Some(assembly);
                     return Verdict::Needs(need);
                 }
             }
         }
         muted_at.into_iter().for_each(|mark| self.reply.truncate(mark));
+        self.pledge = assembly.pledge.take();
         end
     }
 

@@ -59,6 +59,7 @@ fn end(context: &mut DeskContext<'_>, ran: Result<Ran, engine::Fault>) -> Result
     match ran {
         Ok(Ran::Done(gate)) => {
             context.gate.extend(gate);
+            context.changed |= context.scratch.tally().committed.get();
             Ok(())
         }
         Ok(Ran::Later | Ran::Undeclared) => unreachable!("the desk waits, and looks touch what they declare"),

@@ -86,6 +86,8 @@ pub struct DeskContext<'a> {
     pub protocol: Protocol,
     /// What the logs must hold before the reply leaves; work that shows or changes data adds the gates of its runs.
     pub gate: &'a mut Gate,
+    /// Whether one of its runs has changed something.
+    pub changed: bool,
 }
 
 /// Runs a command of the session. Its name and arity have been checked.

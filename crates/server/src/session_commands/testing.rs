@@ -156,8 +156,13 @@ impl Session {
                 let mut gate = engine::Gate::new();
                 let mut scratch = Scratch::new(1);
                 let protocol = self.state.protocol;
-                let mut context =
-                    DeskContext { shared: &self.shared, scratch: &mut scratch, protocol, gate: &mut gate };
+                let mut context = DeskContext {
+                    shared: &self.shared,
+                    scratch: &mut scratch,
+                    protocol,
+                    gate: &mut gate,
+                    changed: false,
+                };
                 bytes.extend(work(&mut context));
                 (Outcome::Done, bytes)
             }
