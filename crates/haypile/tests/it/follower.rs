@@ -145,6 +145,7 @@ fn own(reply: Reply<'_>) -> Reply<'static> {
         Reply::Rewind { to } => Reply::Rewind { to },
         Reply::Preparing { percent } => Reply::Preparing { percent },
         Reply::Alive { end, written, now_ms } => Reply::Alive { end, written, now_ms },
+        Reply::Fsync => Reply::Fsync,
         Reply::Snapshot { lease, manifest } => Reply::Snapshot { lease, manifest },
     }
 }

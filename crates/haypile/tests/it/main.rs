@@ -8,6 +8,7 @@ mod blocking;
 mod clients;
 mod cluster;
 mod command_line;
+mod confirmed;
 mod conformance;
 mod connections;
 mod crash;
