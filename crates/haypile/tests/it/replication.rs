@@ -126,10 +126,11 @@ fn a_link_that_is_cut_and_restored_heals_with_what_it_missed() {
     let pair = Pair::start(&[], &[]);
     let load = Load::on(&pair.primary);
     load.more(500);
+    let mut replica = pair.replica.connect();
+    until("some of it", || matches!(replica.ask("GET counter"), Value::Bulk(_)));
     pair.proxy.set(Weather::Cut);
     until_down(&pair.replica);
     load.more(500);
-    let mut replica = pair.replica.connect();
     assert!(matches!(replica.ask("GET counter"), Value::Bulk(_)), "a replica that is cut off serves what it has");
     pair.proxy.set(Weather::Fair);
     until_up(&pair.replica);
