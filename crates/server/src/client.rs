@@ -72,6 +72,8 @@ pub struct ClientInfo {
     pub is_link: AtomicBool,
     /// Whether its session waits for the desk, for room or for a lock.
     pub is_waiting: AtomicBool,
+    /// Whether its output waits for a log or for replicas.
+    pub is_gated: AtomicBool,
     /// Bytes received and not yet executed.
     pub input_bytes: AtomicUsize,
     /// Bytes of memory behind them.
@@ -124,6 +126,7 @@ impl ClientInfo {
             no_touch: AtomicBool::new(false),
             is_link: AtomicBool::new(false),
             is_waiting: AtomicBool::new(false),
+            is_gated: AtomicBool::new(false),
             input_bytes: AtomicUsize::new(0),
             input_memory: AtomicUsize::new(0),
             argument_bytes: AtomicUsize::new(0),

@@ -79,7 +79,9 @@ fn inspect(shared: &Shared, config: &Config, info: &ClientInfo, now: u64) {
 
 fn is_idle(timeout: u32, info: &ClientInfo, now: u64) -> bool {
     let silence = now.saturating_sub(info.last_active.load(Ordering::Relaxed));
-    timeout > 0 && silence > u64::from(timeout) * 1000 && !info.is_waiting.load(Ordering::Relaxed)
+    // Who waits for a reply is not idle.
+    let waits = info.is_waiting.load(Ordering::Relaxed) || info.is_gated.load(Ordering::Relaxed);
+    timeout > 0 && silence > u64::from(timeout) * 1000 && !waits
 }
 
 /// Whether a client has been over the soft limit of output for its time. Notes since when it is.
@@ -116,6 +118,9 @@ mod tests {
         assert!(!is_idle(2, &info, 3000));
         assert!(is_idle(2, &info, 3001));
         info.is_waiting.store(true, Ordering::Relaxed);
+        assert!(!is_idle(2, &info, 3001));
+        info.is_waiting.store(false, Ordering::Relaxed);
+        info.is_gated.store(true, Ordering::Relaxed);
         assert!(!is_idle(2, &info, 3001));
     }
 

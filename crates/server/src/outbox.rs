@@ -286,10 +286,10 @@ impl Outbox {
         let mut output = self.output.borrow_mut();
         let before = self.stage.get();
         let stage = output.send(spares, sent, &mut held, &mut standing, &mut |bytes| self.writer.try_write(bytes));
-        let is_full = output.is_full();
         let waited = matches!(before, Stage::Gated | Stage::Full);
         if waited || stage != Stage::Idle {
             self.info.output_bytes.store(output.waiting(), Ordering::Relaxed);
+            self.info.is_gated.store(stage == Stage::Gated, Ordering::Relaxed);
         }
         drop(output);
         if stage == Stage::Broken {
@@ -298,7 +298,7 @@ impl Outbox {
         } else {
             self.stage.set(stage);
         }
-        if stage == Stage::Idle || !is_full {
+        if stage == Stage::Idle || !self.is_full() {
             self.wake_waiter();
         }
         stage
@@ -320,10 +320,11 @@ impl Outbox {
         }
     }
 
-    /// Whether so much waits for replicas that the session should not go on.
+    /// Whether so much waits for replicas that the session should not go on. What waits for a client that sends before it
+    /// reads is another matter: the client would wait for the session, too.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
-        self.output.borrow().is_full()
+        matches!(self.stage.get(), Stage::Gated | Stage::Pending) && self.output.borrow().is_full()
     }
 
     /// Ready when the session may go on.

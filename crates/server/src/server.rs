@@ -107,13 +107,14 @@ impl Server {
             // Somebody else may have removed it.
             let _ = std::fs::remove_file(path);
         }
-        let end_all = |how| self.shared.clients.list().iter().for_each(|info| info.kill(how));
-        end_all(Kill::AfterReplies);
+        let sessions = || self.shared.clients.list().into_iter().filter(|info| !info.is_link());
+        // Links go on meanwhile: replies may wait for what replicas say.
+        sessions().for_each(|info| info.kill(Kill::AfterReplies));
+        let late = join_within(self.workers, LAST_REPLIES);
+        sessions().for_each(|info| info.kill(Kill::Now));
+        let late = join_within(late, LAST_SESSIONS);
         self.shared.primary.stop();
         let late_links = join_within(vec![self.links], LAST_SESSIONS);
-        let late = join_within(self.workers, LAST_REPLIES);
-        end_all(Kill::Now);
-        let late = join_within(late, LAST_SESSIONS);
         // The last worker took the way to the desk with it.
         let late_jobs = if late.is_empty() { join_within(self.desk, LAST_JOBS) } else { self.desk };
         let saves = self.shared.saves.state().running_since.is_some();

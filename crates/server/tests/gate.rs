@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -368,6 +369,32 @@ fn a_change_of_role_ends_wait_with_an_error() {
         assert_eq!((read(&mut client).as_str(), read(&mut client).as_str()), (text, "+PONG"));
         world.instance.promote(clock()).unwrap();
         assert_eq!(ask(&mut client, "WAIT 0 0"), ":0");
+    }
+}
+
+#[test]
+fn a_client_that_sends_nothing_more_hears_how_it_ended() {
+    let world = lonely("50");
+    let mut client = world.connect();
+    send(&mut client, &["SET k 1", "GET k"]);
+    client.get_ref().shutdown(Shutdown::Write).unwrap();
+    assert_eq!((read(&mut client).as_str(), read(&mut client).as_str()), (UNCONFIRMED, "1"));
+    assert_eq!(read(&mut client), "", "then it is closed");
+}
+
+/// More goes in than sockets hold, and more comes out than may wait for replicas.
+#[test]
+fn a_client_that_sends_all_before_it_reads_is_served() {
+    const PAIRS: usize = 300;
+    let world = lonely("20");
+    let mut client = world.connect();
+    let (large, small) = ("x".repeat(50_000), "y".repeat(4_000));
+    assert_eq!(ask(&mut client, &format!("SET large {large}")), UNCONFIRMED);
+    let pair = format!("SET small {small}\r\nGET large\r\n");
+    client.get_mut().write_all(pair.repeat(PAIRS).as_bytes()).unwrap();
+    for _ in 0..PAIRS {
+        assert_eq!(read(&mut client), UNCONFIRMED);
+        assert!(read(&mut client) == large);
     }
 }
 

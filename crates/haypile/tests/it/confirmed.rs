@@ -216,6 +216,25 @@ fn only_what_is_durable_is_confirmed_and_replicas_are_asked_to_make_it_so() {
     }
 }
 
+/// Replicas are heard until the last reply has left.
+#[test]
+fn a_good_end_confirms_what_was_begun() {
+    let mut trio = Trio::start("2", "1500");
+    let mut client = trio.primary.connect();
+    client.send_raw(&b"INCR k\r\n".repeat(5000));
+    assert_eq!(client.read(), Value::Integer(1));
+    kill_process(trio.primary.pid(), Signal::TERM).unwrap();
+    let mut last = 1;
+    while let Some(reply) = client.try_read() {
+        last += 1;
+        assert_eq!(reply, Value::Integer(last));
+    }
+    assert_eq!(trio.primary.wait().code(), Some(0));
+    for replica in &trio.replicas {
+        assert_eq!(replica.connect().ask("GET k"), bulk(last.to_string()));
+    }
+}
+
 /// Everything that was answered without an error is on the replica that takes over.
 #[test]
 fn what_was_confirmed_survives_the_primary() {
