@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 use crate::budget::Budget;
 use crate::entropy;
 use crate::fault::{Fault, FaultKind};
-use crate::hot::Entry;
+use crate::hot::{Entry, InStore};
 use crate::instance::Options;
 use crate::rows::{Birth, RowChange, RowKey, RowRange};
 use crate::settle::{self, Settling, marks};
@@ -315,11 +315,35 @@ impl Replay<'_> {
         Ok(())
     }
 
+    /// Finds out what the store has of a key that was put unseen. It may be of a later frame, and lead to rows that have
+    /// moved on to another key by the end: settle must not take them for left behind by this one.
+    fn ask_store(&mut self, key: &[u8]) -> Result<(), Fault> {
+        let (hash, at) = self.shard.place(key);
+        let mut stripe = self.shard.stripes[at].0.lock();
+        let Some(entry) = stripe.find_mut(hash, key).filter(|entry| entry.state.in_store == InStore::Unknown) else {
+            return Ok(());
+        };
+        if self.shard.store_is_masked() {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        entry.state.in_store = match self.shard.store.record(key, Reach::Disk, &mut bytes)? {
+            Found::Yes => InStore::Yes,
+            Found::No | Found::WouldBlock => InStore::No,
+        };
+        drop(stripe);
+        if let Some(rows) = Record::decode(&bytes).ok().and_then(|record| record.rows_id()) {
+            self.note_owner(rows, key);
+        }
+        Ok(())
+    }
+
     fn record(&mut self, lsn: u64, key: &[u8], op: &Op<'_>) -> Result<(), Fault> {
-        // A record in chunks, too, is put over the one of the store: it may lead to the same rows, and settle must not take
-        // them for left behind when they have moved on to another key by then.
         if !is_blind(op) {
             self.load(key)?;
+            if lsn < self.ahead {
+                self.ask_store(key)?;
+            }
         }
         let (hash, at) = self.shard.place(key);
         let mut stripe = self.shard.stripes[at].0.lock();

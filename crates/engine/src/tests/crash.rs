@@ -130,3 +130,17 @@ fn a_key_that_moves_between_databases_is_never_in_neither() {
         assert!(found[to], "what takes is durable before what gives is written");
     }
 }
+
+#[test]
+fn rows_that_moved_to_another_key_survive_kills_in_the_middle_of_settles() {
+    let append = |len| Call::Append { key: 3, len, fill: 2 };
+    let mut machine = Machine::new(5_000);
+    machine.step(&run(vec![append(1), append(4096)]));
+    machine.step(&run(vec![Call::Rename { from: 3, to: 0 }]));
+    for (batches, keep) in [(0, Keep::First(0)), (2, Keep::AllBut(9))] {
+        machine.step(&Step::WriteLogs);
+        machine.step(&Step::FailSettle(batches));
+        machine.step(&Step::Crash { keep, again: 0 });
+    }
+    machine.finish();
+}
