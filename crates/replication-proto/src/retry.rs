@@ -1,7 +1,7 @@
 //! When to try again: [`Retry`] counts failures and measures pauses, [`Jitter`] spreads them.
 //!
-//! A pause is an eighth longer than the one before it. So after an outage of any length the next try comes within about an
-//! eighth of that length (and at most `repl-backoff-max`): what is repaired quickly is noticed quickly.
+//! A pause is a ninth longer than the one before it. So after an outage of any length the next try comes within about a
+//! ninth of that length (and at most `repl-backoff-max`): what is repaired quickly is noticed quickly.
 
 use crate::{Cause, Class, Config, Millis};
 
@@ -138,7 +138,7 @@ fn pause(attempt: u32, class: Class, config: &Config) -> Millis {
         if pause >= cap {
             return cap;
         }
-        pause = pause + Millis((pause.0 / 8).max(1));
+        pause = pause + Millis((pause.0 / 9).max(1));
     }
     pause.min(cap)
 }
@@ -174,24 +174,24 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn pauses_grow_by_an_eighth_up_to_the_longest() {
+    fn pauses_grow_by_a_ninth_up_to_the_longest() {
         let config = Config::default();
         let of = |attempt, class| pause(attempt, class, &config).0;
-        assert_eq!([1, 2, 3, 4].map(|n| of(n, Class::Transient)), [100, 112, 126, 141]);
+        assert_eq!([1, 2, 3, 4].map(|n| of(n, Class::Transient)), [100, 111, 123, 136]);
         assert_eq!(of(100, Class::Transient), 30_000);
-        assert_eq!([1, 2, 100].map(|n| of(n, Class::Waiting)), [5_000, 5_625, 30_000]);
+        assert_eq!([1, 2, 100].map(|n| of(n, Class::Waiting)), [5_000, 5_555, 30_000]);
         assert_eq!([1, 2, 100].map(|n| of(n, Class::SelfInflicted)), [30_000; 3]);
         assert_eq!(of(u32::MAX, Class::Transient), 30_000);
     }
 
-    /// What the choice of an eighth is for: whenever the primary comes back, the next dial is near.
+    /// What the choice of a ninth is for: whenever the primary comes back, the next dial is near.
     #[test]
-    fn after_any_outage_the_next_try_is_within_an_eighth_of_it() {
+    fn after_any_outage_the_next_try_is_within_a_ninth_of_it() {
         let config = Config::default();
         let mut elapsed = 0;
         for attempt in 1..200 {
             let next = pause(attempt, Class::Transient, &config).0;
-            assert!(next <= 100 + elapsed / 8, "{next} ms after {elapsed} ms");
+            assert!(next <= 100 + elapsed / 9, "{next} ms after {elapsed} ms");
             elapsed += next;
         }
     }

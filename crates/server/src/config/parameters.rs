@@ -267,7 +267,7 @@ parameters! {
     repl_reply_timeout: u32 [integer(1, MAX_I32)] = 10;
     /// Seconds without progress after which a full copy is interrupted; it is resumed later.
     repl_progress_timeout: u32 [integer(1, MAX_I32)] = 30;
-    /// Milliseconds before the first new attempt after a failure; they double with each further one.
+    /// Milliseconds before the first new attempt after a failure; each further one waits a ninth longer.
     repl_backoff_min: u32 [integer(1, MAX_I32)] = 100;
     /// Milliseconds that two attempts are apart at most.
     repl_backoff_max: u32 [integer(1, MAX_I32)] = 30_000;
