@@ -51,7 +51,8 @@ pub struct Recovery {
 
 /// Opens the shard in `dir`, which is made when missing. Nobody's reign begins: see [`begin_epoch`].
 ///
-/// `progress` is told how many bytes of log have been replayed, and how many there are to replay.
+/// `progress` is told how many bytes of log have been replayed, and how many there are to replay: after each step, so that
+/// whoever waits knows that it gets on.
 pub fn open(
     options: &Options,
     budget: &Budget,
@@ -68,6 +69,7 @@ pub fn open(
         check_complete(&log_dir, &dir)?;
     }
     let store = options.stores.open(&store_dir, Presence::Create)?;
+    progress(0, 0);
     let settled = marks::read(&*store, marks::SETTLED, 0)?;
     if settled.is_some() && !has_segments(&log_dir)? {
         let what = "The store has data but the log is missing: restore the log or a backup";
@@ -82,6 +84,7 @@ pub fn open(
     log_options.background = options.background;
     log_options.replay_from = Some(Lsn(settled));
     let (log, recovered) = Log::open(log_options).map_err(|error| open_fault(&error, &log_dir))?;
+    progress(0, recovered.end.0.saturating_sub(settled));
     let ahead = marks::read(&*store, marks::AHEAD, 0)?.unwrap_or(settled).max(settled);
     if ahead > recovered.end.0 && recovered.damage.is_none() {
         let what = format!(
@@ -182,13 +185,16 @@ fn replay(
         if budget.wants_settle() || budget.excess() > 0 {
             let mut settling = shard.settle_lock();
             settling.replayed = Some(end);
-            settle::settle_locked(shard, budget, &mut settling)?;
+            let (done, all) = (recovery.bytes, shard.log.end().0 - settled);
+            settle::settle_locked(shard, budget, &mut settling, &mut || progress(done, all))?;
             drop(settling);
             replay.make_room();
         }
     }
     shard.settle_lock().replayed = None;
-    replay.bury_ownerless()
+    replay.bury_ownerless()?;
+    progress(recovery.bytes, recovery.bytes);
+    Ok(())
 }
 
 struct Replay<'r> {

@@ -60,7 +60,7 @@ pub(crate) struct Retired {
 impl Instance {
     /// Puts the shard whose files lie in `prepared` in the place of a database's present one, on a replica. `prepared`
     /// stays as it is, in the same file system if the files are not to be copied; whoever made it removes it afterwards.
-    /// `progress` is told the bytes replayed and the bytes to replay. Waits for the disk. A crash at any moment leaves the
+    /// `progress` is told the bytes replayed and the bytes to replay, after each step, also if it has no bytes. Waits for the disk. A crash at any moment leaves the
     /// old shard or the new one.
     ///
     /// # Errors
@@ -82,6 +82,7 @@ impl Instance {
         let opened = opened.and_then(|()| {
             let outcome = files.sync_dir(self.dir());
             outcome.map_err(|error| Fault::io(&error, "The data folder cannot be synced", self.dir()))?;
+            progress(0, 0);
             let shard = self.open_beside(database, &dir, progress)?;
             check(&shard, promise).inspect_err(|_| shard.release(&self.budget))?;
             Ok(shard)

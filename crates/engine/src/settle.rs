@@ -191,11 +191,16 @@ pub fn settle(shard: &Shard, instance: &Instance) -> Result<(), Fault> {
     if shard.is_retired() {
         return Ok(()); // Nobody will ask it again.
     }
-    settle_locked(shard, &instance.budget, &mut settling)
+    settle_locked(shard, &instance.budget, &mut settling, &mut || {})
 }
 
-/// As [`settle`], by the holder of the settle lock.
-pub fn settle_locked(shard: &Shard, budget: &crate::budget::Budget, settling: &mut Settling) -> Result<(), Fault> {
+/// As [`settle`], by the holder of the settle lock. `progress` is called after each group of stripes.
+pub fn settle_locked(
+    shard: &Shard,
+    budget: &crate::budget::Budget,
+    settling: &mut Settling,
+    progress: &mut dyn FnMut(),
+) -> Result<(), Fault> {
     bury_expired(shard, budget);
     let settled = shard.progress.settled.load(Ordering::Relaxed);
     let mut cycle = take(shard, Begin::of(shard, settling));
@@ -215,6 +220,7 @@ pub fn settle_locked(shard: &Shard, budget: &crate::budget::Budget, settling: &m
             }
         }
         budget.wake();
+        progress();
         if is_last {
             return Ok(());
         }

@@ -354,11 +354,12 @@ pub enum Progress {
         /// Bytes of all files.
         total: u64,
     },
-    /// The new shard is opened, replayed, made durable and swapped in. No peer is needed any more.
+    /// The new shard is put together, opened, replayed and swapped in. No peer is needed any more. It is reported when a
+    /// step is done, and only then.
     Installing {
-        /// Bytes of log replayed.
+        /// Bytes of files put together; later, of log replayed.
         bytes: u64,
-        /// Bytes of log to replay.
+        /// Bytes of all files; later, of the log to replay.
         total: u64,
     },
 }

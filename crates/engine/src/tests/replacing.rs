@@ -113,6 +113,19 @@ fn install(rig: &Rig, prepared: &Path, promise: &Promise) -> Result<Installed, c
     rig.instance().install_shard(0, prepared, promise, &mut |_, _| {})
 }
 
+/// Whoever waits for an install must not take a long one for one that hangs.
+#[test]
+fn an_install_tells_of_each_step() {
+    let primary = primary();
+    let replica = stranger();
+    let (prepared, promise) = fetch(&primary, &replica);
+    let mut told = Vec::new();
+    replica.instance().install_shard(0, &prepared, &promise, &mut |done, all| told.push((done, all))).unwrap();
+    let (last, all) = *told.last().unwrap();
+    assert!(last == all && all > 0, "everything is replayed in the end: {told:?}");
+    assert_eq!(told[..3], [(0, 0), (0, 0), (0, all)], "in place, the store is open, the log is open");
+}
+
 /// A replica with a history of its own.
 fn stranger() -> Rig {
     let mut rig = replica(1 << 20);

@@ -55,9 +55,8 @@ impl Node {
         let now = self.common.now;
         match (self.install(db, transfer), progress) {
             (Some((memory, install)), Progress::Installing { bytes, total }) => {
-                let moved = (install.bytes, install.total) != (*bytes, *total);
-                let moved_at = if moved { now } else { install.moved_at };
-                memory.install = Some(Install { bytes: *bytes, total: *total, moved_at, ..install });
+                // Also one with the same bytes: not every step of an install has any.
+                memory.install = Some(Install { bytes: *bytes, total: *total, moved_at: now, ..install });
             }
             // Reports of the fetch that were still under way.
             (Some(_), Progress::Preparing { .. } | Progress::Chosen { .. } | Progress::Fetched { .. }) => {}

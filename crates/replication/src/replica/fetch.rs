@@ -117,14 +117,11 @@ impl Transfer {
         shared.fetch(&mut peer, total)?;
         let millis = began.elapsed().as_millis();
         tracing::info!(database = self.db.0, bytes = total, millis, "the files of a full sync are here");
-        let target = folder.join("shard");
-        let assembled = parts.assemble(&manifest, &target);
-        assembled.map_err(|error| Broken::disk(&error, "the incoming files cannot be put together"))?;
         self.context.tell_blocking(Input::Fetched { db: self.db, transfer: self.id });
         while !self.stop.may_install(KEEP_EVERY)? {
             peer.ask(SnapshotRequest::Keep { lease })?;
         }
-        let end = self.install(&target, &manifest, &mut peer, lease)?;
+        let end = self.install(&parts, &folder.join("shard"), &manifest, &mut Report::new(self, peer, lease))?;
         drop_files(&self.context.folder, self.db);
         Ok(end)
     }
@@ -153,22 +150,43 @@ impl Transfer {
         }
     }
 
-    fn install(&self, target: &Path, manifest: &Manifest, peer: &mut Peer, lease: u64) -> Result<Lsn, Broken> {
-        let (mut told, mut kept) = (Instant::now(), Instant::now());
-        let installed = self.context.data.install(target, manifest, &mut |bytes, total| {
-            if told.elapsed() >= LOOK {
-                told = Instant::now();
-                self.tell(Progress::Installing { bytes, total });
-            }
-            if kept.elapsed() >= KEEP_EVERY {
-                kept = Instant::now();
-                // Without the lease the primary may trim its log, and the next verdict is another full sync.
-                if let Err(broken) = peer.ask(SnapshotRequest::Keep { lease }) {
-                    tracing::debug!(database = self.db.0, "a lease cannot be renewed: {}", broken.detail);
-                }
-            }
-        });
+    fn install(&self, parts: &Parts, target: &Path, manifest: &Manifest, report: &mut Report) -> Result<Lsn, Broken> {
+        let total = manifest.bytes();
+        let assembled = parts.assemble(manifest, target, &mut |bytes| report.step(bytes, total));
+        assembled.map_err(|error| Broken::disk(&error, "the incoming files cannot be put together"))?;
+        let installed = self.context.data.install(target, manifest, &mut |bytes, total| report.step(bytes, total));
         installed.map_err(|fault| Broken::new(fault.cause, fault.detail))
+    }
+}
+
+/// Who hears that an install gets on: the owner, and the primary, which keeps its log meanwhile.
+struct Report<'a> {
+    transfer: &'a Transfer,
+    peer: Peer,
+    lease: u64,
+    told: Instant,
+    kept: Instant,
+}
+
+impl<'a> Report<'a> {
+    fn new(transfer: &'a Transfer, peer: Peer, lease: u64) -> Self {
+        let now = Instant::now();
+        Self { transfer, peer, lease, told: now, kept: now }
+    }
+
+    /// A step is done.
+    fn step(&mut self, bytes: u64, total: u64) {
+        if self.told.elapsed() >= LOOK {
+            self.told = Instant::now();
+            self.transfer.tell(Progress::Installing { bytes, total });
+        }
+        if self.kept.elapsed() >= KEEP_EVERY {
+            self.kept = Instant::now();
+            // Without the lease the primary may trim its log, and the next verdict is another full sync.
+            if let Err(broken) = self.peer.ask(SnapshotRequest::Keep { lease: self.lease }) {
+                tracing::debug!(database = self.transfer.db.0, "a lease cannot be renewed: {}", broken.detail);
+            }
+        }
     }
 }
 
@@ -269,17 +287,19 @@ impl<'a> Shared<'a> {
             let mut part = resumed.map_err(disk)?;
             // What was looked at and is not used all the same does not count.
             self.have.fetch_sub(checked - part.have, Ordering::Relaxed);
+            let mut last = 0;
             if !part.is_complete() {
                 let peer = match peer {
                     Some(peer) => peer,
                     None => peer.insert(self.connect()?),
                 };
-                self.blocks(peer, number, &mut part)?;
+                last = self.blocks(peer, number, &mut part)?;
             }
             if part.finish().map_err(disk)? {
+                self.have.fetch_add(last, Ordering::Relaxed);
                 return Ok(());
             }
-            self.have.fetch_sub(file.size, Ordering::Relaxed);
+            self.have.fetch_sub(file.size - last, Ordering::Relaxed);
         }
         Err(Broken::new(Cause::BadChunk, format!("{} is not the file that was promised", file.path)))
     }
@@ -303,8 +323,9 @@ impl<'a> Shared<'a> {
         paths.find(|path| path.extension().is_some_and(|end| end == "sst") && has_size(path))
     }
 
-    /// Fetches the rest of a file, some blocks ahead.
-    fn blocks(&self, peer: &mut Peer, number: u32, part: &mut Part) -> Result<(), Broken> {
+    /// Fetches the rest of a file, some blocks ahead. Answers the bytes of its last block, which do not count yet: the sync
+    /// that follows takes its time, and it is progress when it is done.
+    fn blocks(&self, peer: &mut Peer, number: u32, part: &mut Part) -> Result<u64, Broken> {
         let mut asked = part.have;
         let mut ahead: VecDeque<u32> = VecDeque::new();
         let mut damaged = 0;
@@ -318,6 +339,9 @@ impl<'a> Shared<'a> {
             }
             let length = ahead.pop_front().unwrap_or_default();
             if self.block(peer, part, length)? {
+                if part.is_complete() {
+                    return Ok(length.into());
+                }
                 self.have.fetch_add(length.into(), Ordering::Relaxed);
                 damaged = 0;
                 continue;
@@ -332,7 +356,7 @@ impl<'a> Shared<'a> {
             }
             asked = part.have;
         }
-        Ok(())
+        Ok(0)
     }
 
     /// Takes the next block. `false`: it is damaged.

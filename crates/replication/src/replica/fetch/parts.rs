@@ -94,11 +94,13 @@ impl Parts {
     }
 
     /// Puts all files of the manifest, which are complete, under their names into `target`, and makes them durable.
-    pub fn assemble(&self, manifest: &Manifest, target: &Path) -> io::Result<()> {
+    /// `progress` is told the bytes of those that are in place.
+    pub fn assemble(&self, manifest: &Manifest, target: &Path, progress: &mut dyn FnMut(u64)) -> io::Result<()> {
         if target.exists() {
             fs::remove_dir_all(target)?;
         }
         let mut folders = std::collections::BTreeSet::from([target.to_owned()]);
+        let mut done = 0;
         for entry in &manifest.files {
             let to = target.join(&entry.path);
             let folder = to.parent().unwrap_or(target).to_owned();
@@ -111,6 +113,8 @@ impl Parts {
                 fs::copy(&from, &to)?;
                 File::open(&to)?.sync_all()?;
             }
+            done += entry.size;
+            progress(done);
             folders.extend(folder.ancestors().take_while(|up| up.starts_with(target)).map(Path::to_owned));
         }
         folders.iter().try_for_each(|folder| File::open(folder)?.sync_all())
@@ -314,7 +318,9 @@ mod tests {
         let target = folder.path().join("shard");
         fs::create_dir(&target).unwrap();
         fs::write(target.join("leftover"), "x").unwrap();
-        parts.assemble(&manifest, &target).unwrap();
+        let mut told = Vec::new();
+        parts.assemble(&manifest, &target, &mut |bytes| told.push(bytes)).unwrap();
+        assert_eq!(told, [10, 20, 40, 40], "after each file, however long its sync takes");
         assert!(!target.join("leftover").exists());
         fs::write(target.join("log/a"), "changed").unwrap();
         assert_eq!(fs::read(target.join("log/b")).unwrap(), one);
