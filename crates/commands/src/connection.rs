@@ -206,6 +206,20 @@ pub(crate) const COMMANDS: &[Command] = &[
                     )]),
             ),
             Command::session(
+                Spec::new("pause", -3, "Holds back commands of all connections for a while.")
+                    .within("client")
+                    .group(Group::Connection, "3.0.0")
+                    .costs("O(1)")
+                    .flags(&[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE])
+                    .categories(&[Categories::CONNECTION])
+                    .arguments(&[
+                        Argument::integer("timeout"),
+                        Argument::one_of("mode", &[Argument::word("write", "WRITE"), Argument::word("all", "ALL")])
+                            .optional()
+                            .since("6.2.0"),
+                    ]),
+            ),
+            Command::session(
                 Spec::new("reply", 3, "Turns replies to the connection on, off, or off for the next command.")
                     .within("client")
                     .group(Group::Connection, "3.2.0")
@@ -261,6 +275,14 @@ pub(crate) const COMMANDS: &[Command] = &[
                         )
                         .optional(),
                     ]),
+            ),
+            Command::session(
+                Spec::new("unpause", 2, "Lets commands that CLIENT PAUSE holds back go on.")
+                    .within("client")
+                    .group(Group::Connection, "6.2.0")
+                    .costs("O(N) where N is the number of paused clients")
+                    .flags(&[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE])
+                    .categories(&[Categories::CONNECTION]),
             ),
         ],
     ),

@@ -9,5 +9,6 @@ mod rename;
 mod table;
 mod walk;
 
+pub(crate) use object::memory_usage;
 pub(crate) use table::COMMANDS;
 pub(crate) use walk::parse_cursor;

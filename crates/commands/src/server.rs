@@ -1,5 +1,6 @@
 //! Commands about the server; the session runs them.
 
+use crate::keys::memory_usage;
 use crate::spec::{Argument, Categories, Command, Flags, Group, KeyFlags, KeySpec, Spec};
 
 /// The commands, in the order of the documentation.
@@ -282,7 +283,7 @@ pub(crate) const COMMANDS: &[Command] = &[
                     .costs("O(1)")
                     .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"]),
             ),
-            Command::session(
+            Command::view(
                 Spec::new("usage", -3, "Estimates the memory of a key.")
                     .within("memory")
                     .group(Group::Server, "4.0.0")
@@ -290,6 +291,7 @@ pub(crate) const COMMANDS: &[Command] = &[
                     .flags(&[Flags::READONLY])
                     .keys(&[KeySpec::one(2, &[KeyFlags::RO])])
                     .arguments(&[Argument::key("key", 0), Argument::integer("count").after("SAMPLES").optional()]),
+                memory_usage,
             ),
         ],
     ),

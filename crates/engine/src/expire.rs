@@ -1,6 +1,7 @@
 //! Active expiry: what has expired in memory is deleted through the log, a share of the stripes at a time.
 //!
-//! Readers never see an expired record or field, so this only keeps DBSIZE and HLEN near what a user expects and gives
+//! Readers never see an expired record or field, and a command that meets an expired record in memory deletes it
+//! (`Instance::expire_met`); so this only keeps DBSIZE and HLEN near what a user expects and gives
 //! memory back. A record that is not in memory is met by a compaction later, see `settle::bury_expired`; the fields of a
 //! hash that is not in memory wait until somebody reads it.
 
@@ -53,6 +54,11 @@ impl Sweep {
         }
     }
 
+    /// Counts deleted records.
+    pub fn count(&self, records: u64) {
+        self.deleted.fetch_add(records, Ordering::Relaxed);
+    }
+
     /// Records deleted so far.
     pub fn deleted(&self) -> u64 {
         self.deleted.load(Ordering::Relaxed)
@@ -66,6 +72,9 @@ pub fn sweep(shard: &Shard, instance: &Instance, scratch: &mut Scratch) {
         return;
     }
     let clock = (instance.options.clock)();
+    if instance.holds_expiry(clock) {
+        return;
+    }
     let first = sweep.next.load(Ordering::Relaxed);
     let (mut stripes, mut records) = (0, 0);
     let (mut expired, mut hashes) = (Vec::new(), Vec::new());
@@ -87,7 +96,7 @@ pub fn sweep(shard: &Shard, instance: &Instance, scratch: &mut Scratch) {
     sweep.next.store((first + stripes) % STRIPES, Ordering::Relaxed);
     for key in expired {
         if delete(shard, instance, &key, clock, scratch) {
-            sweep.deleted.fetch_add(1, Ordering::Relaxed);
+            sweep.count(1);
         }
     }
     let mut left = FIELDS_A_SWEEP;

@@ -277,6 +277,10 @@ pub struct Stripe {
     pub settling: Vec<u64>,
     /// Bumped by every commit, settle and eviction: who read the store without the lock can tell whether it matters.
     pub changes: u64,
+    /// Every frame that removed a record and that no entry here tells of any more begins before this.
+    pub forgotten: u64,
+    /// The changes of the evicted records are in frames that begin before this.
+    evicted: u64,
     hand: usize,
 }
 
@@ -315,7 +319,21 @@ impl Stripe {
     /// Takes an entry out.
     pub fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
         let (entry, _) = self.table.find_entry(hash, |entry| entry.key() == key).ok()?.remove();
+        if entry.is_tombstone() {
+            self.forgotten = self.forgotten.max(entry.lsn() + 1);
+        }
         Some(entry)
+    }
+
+    /// Takes over from a stripe that the frame of LSN `lsn` has emptied.
+    pub fn succeed(&mut self, old: &Self, lsn: u64) {
+        self.changes = old.changes + 1;
+        self.forgotten = old.forgotten.max(old.evicted);
+        for entry in &old.table {
+            // What the emptying run had changed itself has no LSN yet.
+            let last = if entry.state.touched { lsn } else { entry.lsn() };
+            self.forgotten = self.forgotten.max(last + 1);
+        }
     }
 
     /// Evicts clean entries, least used first (CLOCK), until `want` bytes are free or `steps` buckets were seen.
@@ -336,7 +354,9 @@ impl Stripe {
                 entry.uses -= 1;
                 continue;
             }
-            evicted.bytes += bucket.remove().0.cost();
+            let entry = bucket.remove().0;
+            self.evicted = self.evicted.max(entry.lsn() + 1);
+            evicted.bytes += entry.cost();
             evicted.records += 1;
         }
         if evicted.records > 0 {

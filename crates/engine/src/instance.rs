@@ -120,6 +120,8 @@ pub struct Instance {
     recovery_log_max: AtomicU64,
     log_retain_bytes: AtomicU64,
     sweeps: AtomicBool,
+    /// What expires is not deleted before this time.
+    expiry_held_until: AtomicU64,
     start: Millis,
     alarm: Arc<Alarm>,
     settler: Mutex<Option<JoinHandle<()>>>,
@@ -207,6 +209,7 @@ impl Instance {
             recovery_log_max: AtomicU64::new(options.recovery_log_max),
             log_retain_bytes: AtomicU64::new(options.log_retain_bytes),
             sweeps: AtomicBool::new(true),
+            expiry_held_until: AtomicU64::new(0),
             start: clock,
             alarm: Arc::default(),
             settler: Mutex::default(),
@@ -362,6 +365,15 @@ impl Instance {
 
     pub(crate) fn sweeps(&self) -> bool {
         self.sweeps.load(Ordering::Relaxed)
+    }
+
+    /// Has nothing deleted for being expired before `until`. It is not read meanwhile.
+    pub fn hold_expiry(&self, until: Millis) {
+        self.expiry_held_until.store(until.0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn holds_expiry(&self, now: Millis) -> bool {
+        now.0 < self.expiry_held_until.load(Ordering::Relaxed)
     }
 
     /// Changes the memory for hot records, in bytes.

@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use crate::fault::Fault;
 use crate::hot::{Entry, STRIPES, Stripe};
 use crate::instance::Instance;
+use crate::role::Role;
 use crate::row_walk::{self, Ended};
 use crate::settle::Settling;
 use crate::shard::Shard;
@@ -180,6 +181,12 @@ impl Instance {
         txn.begin();
         match command(&mut txn) {
             Ok(()) => {
+                let is_unchanged = txn.changed_parts() == 0;
+                if txn.scratch.tally().stale.get() > 0
+                    && let Err(stop) = self.expire_met(&mut txn, request)
+                {
+                    return self.stopped(txn, stop);
+                }
                 let changed = txn.changed_parts();
                 if changed == 0 {
                     return Ok(Attempt::Ended(Ran::Done(txn.finish())));
@@ -190,6 +197,8 @@ impl Instance {
                     return Ok(Attempt::Lacks(Box::new(Need::Desk)));
                 }
                 let gate = txn.commit()?;
+                // That expired records are put away is nothing that replicas would have to confirm.
+                txn.scratch.tally().committed.set(!is_unchanged);
                 self.after_commit();
                 Ok(Attempt::Ended(Ran::Done(gate)))
             }
@@ -200,6 +209,19 @@ impl Instance {
             }
             Err(Abort::Stop(stop)) => self.stopped(txn, stop),
         }
+    }
+
+    /// Deletes the expired records that a run of one database has met, where it could write anyway.
+    #[cold]
+    fn expire_met(&self, txn: &mut Txn<'_>, request: &Request<'_>) -> Result<(), Stop> {
+        let (Scope::Keys(keys), [part]) = (request.scope, &txn.parts[..]) else { return Ok(()) };
+        let Some(shard) = part.shard else { return Ok(()) };
+        let may_write = self.role() == Role::Primary && shard.refuses_writes().is_none() && !shard.log.is_full();
+        if may_write && self.budget.has_room() && !self.holds_expiry(txn.now) {
+            let buried = txn.bury_stale(keys)?;
+            shard.sweep.count(buried);
+        }
+        Ok(())
     }
 
     fn stopped(&self, mut txn: Txn<'_>, stop: Stop) -> Result<Attempt, Fault> {

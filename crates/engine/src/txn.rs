@@ -7,7 +7,7 @@
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 
-use keyspace::{Head, Millis, OpWriter, RowsId, Stop};
+use keyspace::{Head, Millis, OpWriter, RowsId, Stop, View};
 use parking_lot::MutexGuard;
 use smallvec::SmallVec;
 
@@ -15,6 +15,7 @@ use crate::fault::{Fault, FaultKind};
 use crate::hot::{Entry, EntryState, Stripe, stripe_of};
 use crate::instance::{Instance, LimitsCopy};
 use crate::rows::{RowChange, RowKey, RowRange};
+use crate::run::LockKey;
 use crate::shard::Shard;
 use crate::slot::{Pins, ShardId};
 use crate::store::{Direction, Found, Reach};
@@ -153,9 +154,11 @@ pub struct Tally {
     pub hits: Cell<u32>,
     /// Look-ups that found none.
     pub misses: Cell<u32>,
+    /// Those of them that found an expired record.
+    pub stale: Cell<u32>,
     /// Records that were changed.
     pub changed: Cell<u32>,
-    /// Whether the run has a frame in a log: it changed something.
+    /// Whether the run has a frame in a log: it changed something, other than by deleting expired records that it met.
     pub committed: Cell<bool>,
 }
 
@@ -500,6 +503,22 @@ impl<'r> Txn<'r> {
 }
 
 impl Txn<'_> {
+    /// Deletes the expired ones of these keys, as far as they are in the databases that the run has; answers how many.
+    pub fn bury_stale(&mut self, keys: &[LockKey<'_>]) -> Result<u64, Stop> {
+        let now = self.now;
+        let mut buried = 0;
+        for lock in keys {
+            self.select(lock.database)?;
+            let Some((at, bucket)) = self.bucket(lock.key)? else { continue };
+            let entry = self.held[at].guard.table.get_bucket(bucket).expect("the bucket was just found");
+            if entry.record().ok().flatten().is_some_and(|record| record.is_expired(now)) {
+                self.bury(lock.key, at, bucket)?;
+                buried += 1;
+            }
+        }
+        Ok(buried)
+    }
+
     /// Ends a run that changed nothing.
     #[inline]
     pub fn finish(&mut self) -> Gate {

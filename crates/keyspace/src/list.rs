@@ -103,5 +103,5 @@ impl Room {
 }
 
 const fn head(encoding: Encoding, expire_at: Option<Millis>) -> Head {
-    Head { kind: Kind::List, encoding, expire_at }
+    Head::new(Kind::List, encoding, expire_at)
 }

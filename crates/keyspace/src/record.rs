@@ -14,7 +14,8 @@ use core::fmt;
 /// Bytes of the LSN in front of a body.
 pub const LSN_BYTES: usize = 8;
 const FLAG_EXPIRES: u8 = 1;
-const KNOWN_FLAGS: u8 = FLAG_EXPIRES;
+const FLAG_EDITED: u8 = 2;
+const KNOWN_FLAGS: u8 = FLAG_EXPIRES | FLAG_EDITED;
 
 /// A point in time: milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,23 +89,32 @@ pub struct Head {
     pub encoding: Encoding,
     /// When the record stops to exist, if ever.
     pub expire_at: Option<Millis>,
+    /// A short string was changed in place since it was set, which OBJECT ENCODING shows.
+    pub is_edited: bool,
 }
 
 impl Head {
     /// The head of a packed string.
     #[must_use]
     pub const fn string(expire_at: Option<Millis>) -> Self {
-        Self { kind: Kind::String, encoding: Encoding::Packed, expire_at }
+        Self::new(Kind::String, Encoding::Packed, expire_at)
+    }
+
+    /// The head of a value as it is made.
+    #[must_use]
+    pub const fn new(kind: Kind, encoding: Encoding, expire_at: Option<Millis>) -> Self {
+        Self { kind, encoding, expire_at, is_edited: false }
     }
 
     /// Appends the bytes in front of the payload of a body.
     #[inline]
     pub fn encode(&self, out: &mut Vec<u8>) {
         let tag = self.kind as u8 | (self.encoding as u8) << 4;
+        let edited = if self.is_edited { FLAG_EDITED } else { 0 };
         match self.expire_at {
-            None => out.extend_from_slice(&[tag, 0]),
+            None => out.extend_from_slice(&[tag, edited]),
             Some(Millis(at)) => {
-                out.extend_from_slice(&[tag, FLAG_EXPIRES]);
+                out.extend_from_slice(&[tag, FLAG_EXPIRES | edited]);
                 out.extend_from_slice(&at.to_le_bytes());
             }
         }
@@ -189,7 +199,8 @@ impl<'a> Record<'a> {
             let (at, payload) = rest.split_first_chunk::<8>().ok_or(RecordError::Short)?;
             (Some(Millis(u64::from_le_bytes(*at))), payload)
         };
-        Ok(Self { lsn: 0, head: Head { kind, encoding, expire_at }, payload })
+        let is_edited = flags & FLAG_EDITED != 0;
+        Ok(Self { lsn: 0, head: Head { kind, encoding, expire_at, is_edited }, payload })
     }
 
     /// Whether readers at `now` no longer see it.
@@ -225,9 +236,23 @@ mod tests {
     }
 
     #[test]
+    fn golden_edited_string() {
+        let mut bytes = vec![1, 0, 0, 0, 0, 0, 0, 0];
+        let head = Head { is_edited: true, ..Head::string(None) };
+        head.encode(&mut bytes);
+        bytes.push(b'7');
+        assert_eq!(bytes, [1, 0, 0, 0, 0, 0, 0, 0, 0x00, 0x02, b'7']);
+        assert_eq!(Record::decode(&bytes).unwrap().head, head);
+        let head = Head { is_edited: true, ..Head::string(Some(Millis(5))) };
+        bytes.clear();
+        head.encode(&mut bytes);
+        assert_eq!((bytes[1], Record::decode_body(&bytes).unwrap().head), (3, head));
+    }
+
+    #[test]
     fn golden_exploded_hash_that_expires() {
         let mut bytes = vec![1, 0, 0, 0, 0, 0, 0, 0];
-        let head = Head { kind: Kind::Hash, encoding: Encoding::Exploded, expire_at: Some(Millis(0x0a0b)) };
+        let head = Head::new(Kind::Hash, Encoding::Exploded, Some(Millis(0x0a0b)));
         head.encode(&mut bytes);
         bytes.extend_from_slice(&7u64.to_le_bytes());
         assert_eq!(bytes, [1, 0, 0, 0, 0, 0, 0, 0, 0x14, 0x01, 0x0b, 0x0a, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0]);
@@ -241,7 +266,7 @@ mod tests {
         let with = |tag: u8, flags: u8| Record::decode(&[0, 0, 0, 0, 0, 0, 0, 0, tag, flags, 1]).unwrap_err();
         assert_eq!(with(0x0f, 0), RecordError::Kind(15));
         assert_eq!(with(0x20, 0), RecordError::Encoding(2));
-        assert_eq!(with(0, 2), RecordError::Flags(2));
+        assert_eq!(with(0, 4), RecordError::Flags(4));
         assert_eq!(with(0, 1), RecordError::Short);
         assert_eq!(Record::decode(&[0; 9]).unwrap_err(), RecordError::Short);
     }

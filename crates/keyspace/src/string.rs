@@ -20,6 +20,10 @@ pub const CHUNK: usize = 4096;
 /// The longest a string can be, whatever the protocol's limit: row indexes are 32 bits wide.
 pub const MAX_LEN: u64 = CHUNK as u64 * u32::MAX as u64;
 
+/// Redis keeps strings that are no longer than this inside their object, until they are changed in place. Longer ones look
+/// the same before and after.
+pub const EMBEDDED_MAX: usize = 44;
+
 const HEADER_LEN: usize = 16;
 const LEN_AT: usize = 8;
 const ROW_KIND: u8 = b'c';
@@ -194,7 +198,7 @@ impl Header {
 }
 
 const fn head(expire_at: Option<Millis>) -> Head {
-    Head { kind: Kind::String, encoding: Encoding::Exploded, expire_at }
+    Head::new(Kind::String, Encoding::Exploded, expire_at)
 }
 
 fn row_key(chunk: u64) -> [u8; ROW_KEY_LEN] {
@@ -229,10 +233,15 @@ fn is_zero(bytes: &[u8]) -> bool {
 }
 
 fn write_packed(view: &mut dyn View, key: &[u8], len: usize, offset: usize, bytes: &[u8]) -> Result<(), StringError> {
-    if len == 0 && view.record(key)?.is_none() {
-        let mut value = vec![0; offset];
-        value.extend_from_slice(bytes);
-        view.put(key, &Head::string(None), &value)?;
+    let record = view.record(key)?;
+    let is_new = record.is_none();
+    let head = record.map_or(Head::string(None), |record| record.head);
+    let short = len.max(offset + bytes.len()) <= EMBEDDED_MAX;
+    if is_new || (short && !head.is_edited) {
+        let mut value = record.map_or_else(Vec::new, |record| record.payload.to_vec());
+        value.resize(len.max(offset + bytes.len()), 0);
+        value[offset..offset + bytes.len()].copy_from_slice(bytes);
+        view.put(key, &Head { is_edited: short, ..head }, &value)?;
     } else if offset <= len {
         let remove = bytes.len().min(len - offset);
         view.splice(key, offset, remove, bytes)?;

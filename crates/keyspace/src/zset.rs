@@ -161,7 +161,7 @@ pub fn update(
         if let Some(score) = new {
             let mut entry = Vec::with_capacity(16 + member.len());
             packed::write(&mut entry, score, member);
-            view.put(key, &Head { kind: Kind::Zset, encoding: Encoding::Packed, expire_at: None }, &entry)?;
+            view.put(key, &Head::new(Kind::Zset, Encoding::Packed, None), &entry)?;
             if !packing.fits(1, member.len(), entry.len()) {
                 explode(view, key)?;
             }
@@ -278,7 +278,7 @@ fn put_exploded(
         keys.push(order::index_key(*score, member));
     }
     let payload = Index { view, key, rows }.build(&keys)?;
-    view.put(key, &Head { kind: Kind::Zset, encoding: Encoding::Exploded, expire_at }, &payload)?;
+    view.put(key, &Head::new(Kind::Zset, Encoding::Exploded, expire_at), &payload)?;
     Ok(rows)
 }
 
@@ -302,7 +302,7 @@ pub fn replace(view: &mut dyn View, key: &[u8], mut members: Vec<(f64, Vec<u8>)>
         let mut payload = Vec::new();
         members.iter().for_each(|(score, member)| packed::write(&mut payload, *score, member));
         if payload.len() <= packing.bytes {
-            return view.put(key, &Head { kind: Kind::Zset, encoding: Encoding::Packed, expire_at: None }, &payload);
+            return view.put(key, &Head::new(Kind::Zset, Encoding::Packed, None), &payload);
         }
     }
     view.heavy(members.len() as u64 * MEMBER_COST)?;

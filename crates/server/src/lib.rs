@@ -25,6 +25,7 @@ pub(crate) mod links;
 mod listen;
 mod meter;
 mod outbox;
+pub mod pause;
 mod pledge;
 pub mod recent;
 mod rules;

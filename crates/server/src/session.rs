@@ -34,6 +34,7 @@ use crate::desk::{Answer, Next, Task};
 use crate::gate::Marks;
 use crate::links::LinkClient;
 use crate::outbox::Outbox;
+use crate::pause::Nature;
 use crate::rules::Rules;
 use crate::session::batch::{Batch, Halt, Need, Why, end_reply};
 use crate::session_commands::links;
@@ -99,6 +100,7 @@ enum Wait {
     Desk(Task),
     Room,
     Log,
+    Pause(Nature),
     Sleep(Duration),
     /// For something to come. Its deadline is the client's.
     Blocked(Blocked),
@@ -440,6 +442,10 @@ impl Session {
                 self.input = bytes.rest(at);
                 Wait::Log
             }
+            Need::Pause(nature) => {
+                self.input = bytes.rest(at);
+                Wait::Pause(nature)
+            }
             Need::Work(work) => {
                 self.input = bytes.rest(at + len);
                 Wait::Desk(Task::Work(work))
@@ -511,6 +517,7 @@ impl Session {
                 self.unless_killed(tokio::time::sleep(time)).await;
             }
             Wait::Blocked(blocked) => self.wait_blocked(blocked).await,
+            Wait::Pause(nature) => self.wait_paused(nature).await,
             Wait::Acknowledged(awaited) => {
                 let mut reply = Reply::new(self.state.protocol);
                 let wait = acknowledged::Wait::new(&self.worker.shared, awaited, &self.state.seen);

@@ -19,6 +19,7 @@ use crate::config::{Config, Settings, words};
 use crate::following;
 use crate::host::{Host, Split};
 use crate::links;
+use crate::pause::Pause;
 use crate::saves::Saves;
 use crate::shutdown::Shutdown;
 use crate::slowlog::SlowLog;
@@ -47,6 +48,8 @@ pub struct Shared {
     pub saves: Saves,
     /// Clients in blocking commands.
     pub waiting: Waiting,
+    /// Commands that are held back.
+    pub pause: Pause,
     /// The wish to end.
     pub shutdown: Shutdown,
     /// The binary.
@@ -107,6 +110,7 @@ impl Shared {
             slowlog: SlowLog::default(),
             saves: Saves::new(started_at.0 / 1000),
             waiting: Waiting::new(databases),
+            pause: Pause::default(),
             shutdown: Shutdown::default(),
             host,
             started: Instant::now(),

@@ -42,7 +42,7 @@ impl Queue {
     pub(crate) fn push(&mut self, command: &'static Command, args: Args<'_>) {
         let line = Line::new(command, args);
         self.bytes += line.memory();
-        self.writes |= command.spec.flags.has(Flags::WRITE) || command.spec.flags.has(Flags::MAY_REPLICATE);
+        self.writes |= may_write(command);
         self.lines.push(line);
     }
 
@@ -55,6 +55,11 @@ impl Queue {
     pub(crate) fn memory(&self) -> usize {
         self.bytes
     }
+}
+
+/// Whether a command may change what replicas have.
+pub(crate) fn may_write(command: &Command) -> bool {
+    command.spec.flags.has(Flags::WRITE) || command.spec.flags.has(Flags::MAY_REPLICATE)
 }
 
 /// A command line that is kept.

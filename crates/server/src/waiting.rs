@@ -142,6 +142,12 @@ impl Waiting {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// How many keys are waited for.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        if self.count() == 0 { 0 } else { self.tables.iter().map(|table| table.lock().by_key.len()).sum() }
+    }
+
     /// Queues a client. The caller serves the database afterwards: something may have come meanwhile.
     pub(crate) fn join(
         &self,

@@ -431,7 +431,7 @@ mod tests {
     fn rows_go_with_the_last_record_that_leads_to_them() {
         let mut view = view();
         let rows = view.new_rows();
-        let head = Head { kind: Kind::Hash, encoding: Encoding::Exploded, expire_at: None };
+        let head = Head::new(Kind::Hash, Encoding::Exploded, None);
         view.put(b"a", &head, &rows.0.to_le_bytes()).unwrap();
         view.put_row(b"a", rows, b"f", b"v").unwrap();
         view.rename(b"a", b"b").unwrap();

@@ -335,7 +335,7 @@ fn a_capped_list_touches_a_row_once_in_a_node() {
 fn a_list_that_shrinks_is_packed_again_at_half_the_limit() {
     let mut view = view(ListPacking::Entries(8), 8 << 10);
     let encoding = |view: &mut MemoryView| view.record(KEY).unwrap().unwrap().head.encoding;
-    let expiring = Head { kind: Kind::List, encoding: Encoding::Packed, expire_at: Some(Millis(5000)) };
+    let expiring = Head::new(Kind::List, Encoding::Packed, Some(Millis(5000)));
     list::push(&mut view, KEY, End::Tail, &[b"x".as_slice(); 8]).unwrap();
     let payload = view.record(KEY).unwrap().unwrap().payload.to_vec();
     view.put(KEY, &expiring, &payload).unwrap();

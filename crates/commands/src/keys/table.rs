@@ -217,7 +217,7 @@ pub(crate) const COMMANDS: &[Command] = &[
                 object::idletime,
             ),
             Command::view(
-                Spec::new("refcount", 3, "Returns the reference count of a value, which is always 1 here.")
+                Spec::new("refcount", 3, "Returns the reference count that Redis would have for a value.")
                     .within("object")
                     .group(Group::Generic, "2.2.3")
                     .costs("O(1)")

@@ -11,10 +11,14 @@ pub(super) fn append(context: &mut Context<'_>, args: Args<'_>) -> Result<(), Er
     let (key, bytes) = (args.at(1), args.at(2));
     let len = match string::look(context.view, key)? {
         Some(shape) if bytes.is_empty() => shape.len,
-        shape => {
-            let offset = shape.map_or(0, |shape| shape.len);
-            bound_length(context, offset, bytes)?;
-            string::write(context.view, key, offset, bytes)?
+        Some(shape) => {
+            bound_length(context, shape.len, bytes)?;
+            string::write(context.view, key, shape.len, bytes)?
+        }
+        None => {
+            bound_length(context, 0, bytes)?;
+            string::set(context.view, key, bytes, None)?;
+            bytes.len() as u64
         }
     };
     context.reply.integer(len as i64);

@@ -10,10 +10,10 @@ const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong k
 /// A packed hash at `packed`, and an exploded set with three rows at `exploded`.
 fn view() -> MemoryView {
     let mut view = MemoryView::new(2, Millis(1000), 1);
-    let packed = Head { kind: Kind::Hash, encoding: Encoding::Packed, expire_at: None };
+    let packed = Head::new(Kind::Hash, Encoding::Packed, None);
     view.put(b"packed", &packed, b"\0\x01f\x01v").unwrap();
     let rows = view.new_rows();
-    let exploded = Head { kind: Kind::Set, encoding: Encoding::Exploded, expire_at: Some(Millis(5000)) };
+    let exploded = Head::new(Kind::Set, Encoding::Exploded, Some(Millis(5000)));
     view.put(b"exploded", &exploded, &[rows.0.to_le_bytes().as_slice(), b"more"].concat()).unwrap();
     for row in [b"a", b"b", b"c"] {
         view.put_row(b"exploded", rows, row, &[b'v'; 1 << 20]).unwrap();

@@ -176,7 +176,7 @@ impl Call {
             Self::Read { key: k, from, to } => read(view, &key(k), from, to)?,
             Self::Splice { key: k, at, remove, len } => {
                 let Some(record) = view.record(&key(k))? else { return Ok("nil".into()) };
-                if record.head != Head::string(record.head.expire_at) {
+                if (record.head.kind, record.head.encoding) != (Kind::String, Encoding::Packed) {
                     return Ok("not packed".into());
                 }
                 let at = at % (record.payload.len() + 1);
@@ -300,7 +300,7 @@ fn put_row(view: &mut dyn View, key: &[u8], row: &[u8], fill: u8) -> Result<Stri
         }
         None => {
             let rows = view.new_rows();
-            let head = Head { kind: Kind::Hash, encoding: Encoding::Exploded, expire_at: None };
+            let head = Head::new(Kind::Hash, Encoding::Exploded, None);
             view.put(key, &head, &rows.0.to_le_bytes())?;
             rows
         }

@@ -5,6 +5,7 @@ use keyspace::{Encoding, Kind, Millis};
 
 use super::{Rig, START};
 use crate::expire;
+use crate::hot::STRIPES;
 use crate::memory_store::Temper;
 use crate::run::Abort;
 
@@ -137,4 +138,57 @@ fn sweeps_begin_with_whatever_brings_in_fields_that_expire() {
 /// Sweeps take it for the time when fields expire; commands, until a sweep has changed something, for earlier.
 fn rig_at_soon() -> Rig {
     Rig::with(|options| options.clock = || SOON)
+}
+
+#[test]
+fn a_run_deletes_the_expired_records_that_it_meets() {
+    let mut rig = Rig::new();
+    let until = Millis(rig.clock.0 + 10);
+    for key in ["a", "b", "c"] {
+        rig.set_until(key, "1", until);
+    }
+    rig.set("d", "1");
+    rig.clock = until;
+    assert_eq!(rig.count(), 4);
+    assert_eq!(rig.get("a"), None);
+    assert!(!rig.scratch.tally().committed.get(), "no client waits for this frame");
+    assert_eq!(rig.get("d").as_deref(), Some(&b"1"[..]));
+    assert_eq!((rig.count(), rig.shard(0).stats().expired), (3, 1));
+    rig.audit_settled();
+    assert_eq!(rig.get("b"), None);
+    assert_eq!(rig.count(), 2, "also when it had to be read from the store");
+
+    let before = rig.shard(0).log.end();
+    rig.instance().hold_expiry(Millis(until.0 + 5));
+    assert_eq!(rig.get("c"), None);
+    assert_eq!((rig.count(), rig.shard(0).log.end()), (2, before), "not while expiry is held");
+    rig.clock = Millis(until.0 + 5);
+    assert_eq!(rig.get("c"), None);
+    assert_eq!((rig.count(), rig.shard(0).stats().expired), (1, 3));
+}
+
+#[test]
+fn a_replica_deletes_nothing_for_being_expired() {
+    let mut rig = Rig::new();
+    let until = Millis(rig.clock.0 + 10);
+    rig.set_until("a", "1", until);
+    rig.instance().demote();
+    rig.clock = until;
+    assert_eq!((rig.get("a"), rig.count()), (None, 1));
+}
+
+#[test]
+fn a_sweep_deletes_nothing_while_expiry_is_held() {
+    let mut rig = Rig::new();
+    let until = Millis(rig.clock.0 + 10);
+    rig.set_until("a", "1", until);
+    let instance = rig.instance().clone();
+    // Sweeps go by the system's clock, which is far beyond that of the test.
+    for (held_until, left) in [(Millis(u64::MAX), 1), (Millis(0), 0)] {
+        instance.hold_expiry(held_until);
+        for _ in 0..STRIPES {
+            expire::sweep(&rig.shard(0), &instance, &mut rig.scratch);
+        }
+        assert_eq!(rig.count(), left);
+    }
 }

@@ -263,7 +263,7 @@ fn a_row_is_put_in_a_database_that_does_not_exist_yet() {
     rig.run(Scope::Keys(&key), 2, &mut |view| {
         let rows = view.new_rows();
         view.put_row(b"h", rows, b"field", b"value")?;
-        let head = Head { kind: Kind::Hash, encoding: Encoding::Exploded, expire_at: None };
+        let head = Head::new(Kind::Hash, Encoding::Exploded, None);
         view.put(b"h", &head, &rows.0.to_le_bytes())?;
         Ok(())
     });
@@ -290,7 +290,7 @@ fn rows_that_were_written_in_a_replay_move_with_a_rename_after_it() {
 
 fn put_rows(view: &mut dyn View, key: &[u8], rows: std::ops::Range<u16>) -> Result<RowsId, Abort> {
     let id = view.new_rows();
-    view.put(key, &Head { kind: Kind::Hash, encoding: Encoding::Exploded, expire_at: None }, &id.0.to_le_bytes())?;
+    view.put(key, &Head::new(Kind::Hash, Encoding::Exploded, None), &id.0.to_le_bytes())?;
     for row in rows {
         view.put_row(key, id, &row.to_be_bytes(), &[1])?;
     }

@@ -25,6 +25,13 @@ impl Rig {
         self.steps(&[key], |run| trace = Some(run.trace(key.as_bytes()).unwrap()));
         trace.unwrap()
     }
+
+    /// Has memory know of nothing that the store does not tell.
+    fn forget_all(&mut self) {
+        self.settle();
+        self.settle();
+        self.evict();
+    }
 }
 
 #[test]
@@ -67,7 +74,8 @@ fn a_run_whose_steps_all_failed_makes_no_frame() {
 #[test]
 fn traces_tell_changes_from_their_absence() {
     let mut rig = Rig::new();
-    assert_eq!(rig.trace("a"), Trace::Absent(None));
+    let nothing = rig.trace("a");
+    assert!(matches!(nothing, Trace::Absent { removed: 0, .. }) && !nothing.differs(rig.trace("a")));
     rig.set("a", "1");
     let first = rig.trace("a");
     assert!(matches!(first, Trace::Live(_)) && !first.differs(rig.trace("a")));
@@ -75,12 +83,34 @@ fn traces_tell_changes_from_their_absence() {
     assert!(first.differs(rig.trace("a")), "the same value again is a change");
     rig.delete("a");
     let gone = rig.trace("a");
-    assert!(matches!(gone, Trace::Absent(Some(_))) && Trace::Absent(None).differs(gone));
-    rig.settle();
-    rig.settle();
-    rig.evict();
-    assert_eq!(rig.trace("a"), Trace::Absent(None), "the tombstone is gone");
-    assert!(!gone.differs(Trace::Absent(None)), "which is no change");
+    assert!(matches!(gone, Trace::Absent { .. }) && nothing.differs(gone));
+    rig.forget_all();
+    let forgotten = rig.trace("a");
+    assert!(!gone.differs(forgotten), "that the tombstone is gone is no change");
+    assert!(nothing.differs(forgotten), "that there was something is remembered");
+    rig.set("a", "2");
+    rig.delete("a");
+    rig.forget_all();
+    assert!(gone.differs(rig.trace("a")) && forgotten.differs(rig.trace("a")));
+}
+
+#[test]
+fn what_a_clear_removed_is_a_change_even_if_it_was_not_in_memory() {
+    for made_in_memory in [true, false] {
+        let mut rig = Rig::new();
+        rig.set("other", "1");
+        let nothing = rig.trace("a");
+        rig.clear();
+        assert!(!nothing.differs(rig.trace("a")), "there was nothing to remove");
+        rig.set("a", "1");
+        if !made_in_memory {
+            rig.forget_all();
+        }
+        rig.clear();
+        assert!(nothing.differs(rig.trace("a")), "{made_in_memory}");
+        rig.forget_all();
+        assert!(nothing.differs(rig.trace("a")), "{made_in_memory}, settled");
+    }
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl Txn<'_> {
     /// The frame of LSN `lsn` has the changes of a part: they are the shard's now.
     #[inline]
     pub(super) fn adopt_changes(&mut self, at: usize, shard: &Shard, lsn: u64) {
-        self.finish_clear(at, shard);
+        self.finish_clear(at, shard, lsn);
         self.stamp(at, lsn);
         if self.instance.awaited.any() {
             self.note_woken(at);
@@ -173,7 +173,7 @@ impl Txn<'_> {
 
     /// The whole shard is locked and settle is held off. From here on nothing of the store is seen, until settle has
     /// emptied it.
-    fn finish_clear(&mut self, at: usize, shard: &Shard) {
+    fn finish_clear(&mut self, at: usize, shard: &Shard, lsn: u64) {
         let part = &mut self.parts[at];
         let Some(cleared) = part.cleared.take() else { return };
         let (mut used, mut dirty) = (0, 0);
@@ -195,7 +195,7 @@ impl Txn<'_> {
         shard.dead.lock().clear();
         let base = part.whole.unwrap_or_default();
         for (held, old) in self.held[base..].iter_mut().zip(&cleared.stripes) {
-            held.guard.changes = old.changes + 1;
+            held.guard.succeed(old, lsn);
         }
         shard.mask_store();
     }

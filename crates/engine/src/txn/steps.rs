@@ -32,18 +32,23 @@ pub trait Transaction: View {
     fn trace(&mut self, key: &[u8]) -> Result<Trace, Stop>;
 }
 
-/// What is known of a key: the same answer twice means that nobody has changed it in between.
+/// What is known of a key, and when.
 ///
-/// One case is missed: a key that was absent, was made and removed again, and was then written out to the store so that
-/// its tombstone is no longer in memory, looks as if it had been absent all the time.
+/// Removals that are in the store are no longer remembered one by one, only up to where they reach in each stripe. So a key
+/// that was absent and still is may count as changed because a neighbour was; that it was changed is never missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trace {
     /// It has a record, last changed by the frame of this LSN.
     Live(u64),
     /// Its record has expired.
     Stale,
-    /// It has no record. While that is remembered: which frame removed it.
-    Absent(Option<u64>),
+    /// It has no record.
+    Absent {
+        /// If there was one, a frame that begins before this removed it.
+        removed: u64,
+        /// The end of the log when it was looked for.
+        at: u64,
+    },
 }
 
 impl Trace {
@@ -51,8 +56,13 @@ impl Trace {
     #[must_use]
     pub fn differs(self, now: Self) -> bool {
         match (self, now) {
-            (Self::Stale, Self::Stale | Self::Absent(_)) | (Self::Absent(_), Self::Absent(None)) => false,
-            (before, now) => before != now,
+            (Self::Stale, Self::Stale | Self::Absent { .. }) => false,
+            (Self::Absent { at, .. }, Self::Absent { removed, .. }) => removed > at,
+            (Self::Live(before), Self::Live(now)) => before != now,
+            (Self::Live(_), Self::Stale | Self::Absent { .. }) | (Self::Stale | Self::Absent { .. }, Self::Live(_)) => {
+                true
+            }
+            (Self::Absent { .. }, Self::Stale) => true,
         }
     }
 }
@@ -142,10 +152,14 @@ impl Transaction for Txn<'_> {
 
     fn trace(&mut self, key: &[u8]) -> Result<Trace, Stop> {
         let now = self.now;
-        let Some((at, bucket)) = self.bucket(key)? else { return Ok(Trace::Absent(None)) };
+        let end = self.part().shard.map_or(0, |shard| shard.log.end().0);
+        let Some((at, bucket)) = self.bucket(key)? else {
+            let removed = self.locate(key)?.map_or(0, |(_, at)| self.held[at].guard.forgotten);
+            return Ok(Trace::Absent { removed, at: end });
+        };
         let entry = self.held[at].guard.table.get_bucket(bucket).expect("the bucket was just found");
         match entry.record() {
-            Ok(None) => Ok(Trace::Absent(Some(entry.lsn()))),
+            Ok(None) => Ok(Trace::Absent { removed: entry.lsn() + 1, at: end }),
             Ok(Some(record)) if record.is_expired(now) => Ok(Trace::Stale),
             Ok(Some(Record { lsn, .. })) => Ok(Trace::Live(lsn)),
             Err(error) => Err(self.corrupt(key, &error.to_string())),

@@ -54,8 +54,10 @@ impl View for Txn<'_> {
         let entry = view.held[at].guard.table.get_bucket(bucket).expect("the bucket was just found");
         match entry.record() {
             Ok(record) => {
-                let record = record.filter(|record| !record.is_expired(now));
                 let tally = &view.scratch.tally;
+                let is_stale = record.as_ref().is_some_and(|record| record.is_expired(now));
+                tally.stale.set(tally.stale.get() + u32::from(is_stale));
+                let record = record.filter(|_| !is_stale);
                 let count = if record.is_some() { &tally.hits } else { &tally.misses };
                 count.set(count.get() + 1);
                 Ok(record)

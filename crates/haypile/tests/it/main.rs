@@ -20,6 +20,7 @@ mod large;
 mod limits;
 mod mixed_crash;
 mod multi;
+mod pause;
 mod proxy;
 mod random;
 mod replication;

@@ -2,7 +2,8 @@
 //! afterwards, and what was under way happened in order up to some command.
 //!
 //! Each database has a log of its own, so that order holds within one database: commands under way together are of
-//! one. A MOVE is alone under way; one that was not acknowledged may leave its key in both databases, never in none.
+//! one. A MOVE is alone under way; one that was not acknowledged may leave its key in both databases, never in none. So is
+//! a SPOP, whose members the server chooses.
 //!
 //! The server settles, flushes and trims all the time. Each acknowledged command was applied to a plain model; after
 //! the restart both databases are read as a whole, and must be the model after some number of the commands under way.
@@ -415,15 +416,16 @@ impl Writer {
             let mut bytes = Vec::new();
             for place in 0..1 + self.random.below(PIPELINE) {
                 let command = next_command(&mut self.random, &mut self.model);
-                let (moves, selects) = (command[0] == b"MOVE", command[0] == b"SELECT");
-                if moves && place > 0 {
+                let is_alone = command[0] == b"MOVE" || command[0] == b"SPOP";
+                if is_alone && place > 0 {
                     break;
                 }
                 let words: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
                 resp::encode_command(&words, &mut bytes);
+                let selects = command[0] == b"SELECT";
                 self.history.push(abridged(&command));
                 self.under_way.push_back(command);
-                if moves || selects {
+                if is_alone || selects {
                     break;
                 }
             }
@@ -433,8 +435,13 @@ impl Writer {
             while !self.under_way.is_empty() {
                 let Some(reply) = client.try_read() else { return };
                 let command = self.under_way.pop_front().unwrap();
-                let expected = self.model.apply(&command);
-                assert!(reply == expected, "{}: {reply:?} instead of {expected:?}", abridged(&command));
+                if command[0] == b"SPOP" {
+                    let words: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
+                    self.model.sets[self.model.selected].pop(&words, reply);
+                } else {
+                    let expected = self.model.apply(&command);
+                    assert!(reply == expected, "{}: {reply:?} instead of {expected:?}", abridged(&command));
+                }
                 acknowledged.fetch_add(1, Ordering::Release);
             }
         }
@@ -453,6 +460,12 @@ impl Writer {
                 closest = Some((happened, differences));
             }
             let Some(command) = self.under_way.get(happened) else { break };
+            if command[0] == b"SPOP" {
+                let words: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
+                let selected = self.model.selected;
+                self.model.sets[selected].pop_as(&words, &found.sets[selected]);
+                continue;
+            }
             let reply = self.model.apply(command);
             if command[0] == b"MOVE" && reply == Value::Integer(1) && self.model.differences(found).len() == 1 {
                 self.model.put_back(command);

@@ -315,16 +315,87 @@ fn a_transaction_is_one_frame_and_survives_a_crash_whole() {
 }
 
 #[test]
+fn commands_of_the_session_answer_as_in_redis() {
+    let Some(mut both) = Sessions::start() else { return };
+    both.script(
+        "a: CLIENT SETNAME zero
+        a: MULTI
+        a: CLIENT GETNAME
+        a: CLIENT SETNAME one
+        a: CLIENT GETNAME
+        a: SET k 1
+        a: SELECT 1
+        a: SET k 2
+        a: CLIENT SETNAME two
+        a: GET k
+        a: ECHO x
+        a: SELECT 99
+        a: GET k
+        a: CLIENT GETNAME
+        a: SELECT 0
+        a: CLIENT NO-EVICT on
+        a: GET k
+        a: WAIT 0 0
+        a: CONFIG GET databases
+        a: PING
+        a: EXEC
+        a: CLIENT GETNAME
+        a: GET k
+        a: MULTI
+        a: SELECT 1
+        a: DISCARD
+        a: GET k
+        # a transaction that does nothing leaves the session alone, too
+        a: WATCH k
+        b: SET k 3
+        a: MULTI
+        a: SELECT 1
+        a: CLIENT SETNAME three
+        a: EXEC
+        a: CLIENT GETNAME
+        a: GET k",
+    );
+}
+
+#[test]
+fn memory_usage_sees_what_the_commands_before_it_did() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    for line in ["MULTI", "SET k 1", "MEMORY USAGE k", "DEL k", "MEMORY USAGE k"] {
+        client.ask(line);
+    }
+    let Value::Array(replies) = client.ask("EXEC") else { panic!("no array") };
+    assert!(matches!(replies[1], Value::Integer(1..)), "{replies:?}");
+    assert_eq!(replies[3], Value::NullBulk);
+}
+
+#[test]
+fn a_watched_key_that_came_and_went_is_noticed_even_if_memory_has_forgotten_it() {
+    let server = Server::start(&[]);
+    let (mut client, mut other) = (server.connect(), server.connect());
+    for last in ["DEL k", "FLUSHALL", "RENAME k l", "MOVE k 1"] {
+        assert_eq!(client.ask("WATCH k"), ok());
+        assert_eq!(other.ask("SET k 1"), ok());
+        other.ask(last);
+        assert_eq!(other.ask("DEBUG RELOAD"), ok());
+        assert_eq!((client.ask("MULTI"), client.ask("PING")), (ok(), queued()));
+        assert_eq!(client.ask("EXEC"), Value::NullArray, "{last}");
+    }
+}
+
+#[test]
 fn work_for_the_desk_keeps_its_place() {
     let server = Server::start(&[]);
     let mut client = server.connect();
-    for line in ["MULTI", "SET k 1", "MEMORY USAGE k", "GET k", "DEBUG SLEEP 0", "INFO keyspace", "DBSIZE", "PING"] {
+    for line in
+        ["MULTI", "SET k 1", "DEBUG DIGEST-VALUE k", "GET k", "DEBUG SLEEP 0", "INFO keyspace", "DBSIZE", "PING"]
+    {
         client.ask(line);
     }
     let Value::Array(replies) = client.ask("EXEC") else { panic!("no array") };
     assert_eq!(replies.len(), 7);
     assert_eq!((&replies[0], &replies[2], &replies[3]), (&ok(), &bulk("1"), &ok()));
-    assert!(matches!(replies[1], Value::Integer(1..)), "{replies:?}");
+    assert!(matches!(&replies[1], Value::Array(digests) if digests.len() == 1), "{replies:?}");
     assert!(matches!(&replies[4], Value::Bulk(text) if text.starts_with(b"# Keyspace")), "{replies:?}");
     assert_eq!(replies[5], Value::Integer(1));
     assert_eq!(client.ask("PING"), Value::Simple(b"PONG".to_vec()), "and nothing follows");
@@ -374,7 +445,7 @@ fn replies_that_are_not_wanted_are_not_sent() {
     let server = Server::start(&[]);
     let mut client = server.connect();
     client.send(&[b"CLIENT", b"REPLY", b"OFF"]);
-    for line in ["MULTI", "SET k 1", "MEMORY USAGE k", "PING", "EXEC"] {
+    for line in ["MULTI", "SET k 1", "DEBUG DIGEST-VALUE k", "PING", "EXEC"] {
         client.send(&line.split(' ').map(str::as_bytes).collect::<Vec<_>>());
     }
     assert_eq!(client.ask("CLIENT REPLY ON"), ok());

@@ -282,7 +282,7 @@ impl<'v> Editor<'v> {
     }
 
     fn write_copy(self, payload: &[u8], stored: bool) -> Result<(), MapError> {
-        let head = Head { kind: self.kind, encoding: Encoding::Packed, expire_at: self.expire_at };
+        let head = Head::new(self.kind, Encoding::Packed, self.expire_at);
         if payload.len() <= ENTRIES_AT {
             if stored {
                 self.view.delete(self.key)?;
@@ -393,7 +393,7 @@ impl<'v> Editor<'v> {
         };
         self.view.heavy(payload.len() as u64)?;
         let mut header = Header { rows: self.view.new_rows(), count: 0, soonest: None };
-        let head = Head { kind: self.kind, encoding: Encoding::Exploded, expire_at: self.expire_at };
+        let head = Head::new(self.kind, Encoding::Exploded, self.expire_at);
         self.view.put(self.key, &head, &header.encode())?;
         let stored = header;
         if !payload.is_empty() {

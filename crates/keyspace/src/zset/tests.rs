@@ -534,7 +534,7 @@ fn golden_rows() {
 fn a_payload_that_is_none_is_a_fault() {
     let mut view = OneKey::new(10);
     for encoding in [Encoding::Packed, Encoding::Exploded] {
-        view.record = Some((Head { kind: Kind::Zset, encoding, expire_at: None }, vec![9; 11]));
+        view.record = Some((Head::new(Kind::Zset, encoding, None), vec![9; 11]));
         assert_eq!(len(&mut view, KEY), Err(ZsetError::Stop(Stop::Fault)));
     }
 }

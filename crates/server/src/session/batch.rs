@@ -20,6 +20,7 @@ use crate::following;
 use crate::gate::Marks;
 use crate::meter::{self, Meter};
 use crate::outbox::{self, Promise};
+use crate::pause::Nature;
 use crate::pledge::Pledge;
 use crate::rules::Rules;
 use crate::session_commands::waits::Awaited;
@@ -27,7 +28,7 @@ use crate::session_commands::{self, DeskWork, Outcome};
 use crate::shared::Shared;
 use crate::state::{Replies, SessionState};
 use crate::stats::ThreadStats;
-use crate::transaction::{Exec, Line};
+use crate::transaction::{self, Exec, Line};
 use crate::waiting::Waker;
 
 /// How much one batch may do before others get their turn.
@@ -62,7 +63,7 @@ pub(crate) enum Why {
     Protocol,
 }
 
-/// What a command needs. It is read again when it needs room or the log; the others are taken out of the input.
+/// What a command needs. It is read again when it needs room, the log or the end of a pause; the others are taken out of the input.
 pub(crate) enum Need {
     /// The desk.
     Desk(Breadth),
@@ -70,6 +71,8 @@ pub(crate) enum Need {
     Room,
     /// The log of the selected database to be written.
     Log,
+    /// The end of a pause.
+    Pause(Nature),
     /// The desk, for the rest of it.
     Work(DeskWork),
     /// Time.
@@ -230,6 +233,9 @@ impl Batch<'_> {
         {
             return self.reject(number, text);
         }
+        if let Some(nature) = self.held_back(command) {
+            return Verdict::Needs(Need::Pause(nature));
+        }
         if self.state.queue.is_some()
             && let Some(verdict) = self.enqueue(command, number, args)
         {
@@ -341,6 +347,18 @@ impl Batch<'_> {
         }
     }
 
+    /// Whether a pause holds a command back, and as what. Whoever becomes a replica is not held back.
+    #[inline]
+    fn held_back(&self, command: &Command) -> Option<Nature> {
+        let nature = || {
+            let of_queue =
+                || command.spec.name == "exec" && self.state.queue.as_ref().is_some_and(|queue| queue.writes);
+            if transaction::may_write(command) || of_queue() { Nature::Writes } else { Nature::Reads }
+        };
+        self.shared.pause.holds(nature)?;
+        (!matches!(command.spec.name, "replconf" | "syncmeta" | "syncshard")).then(nature)
+    }
+
     /// Why a replica does not run a command, if it does not.
     #[cold]
     fn not_admitted(&self, admission: Admission, command: &Command) -> Option<&'static str> {
@@ -409,6 +427,7 @@ impl Need {
             Self::Desk(_)
             | Self::Room
             | Self::Log
+            | Self::Pause(_)
             | Self::Work(_)
             | Self::Watch(_)
             | Self::Exec(_)

@@ -1,8 +1,10 @@
-//! A session in a blocking command: it sleeps until it is served, its time is over, it is unblocked, killed, or its
-//! client goes. What the client sends meanwhile is kept.
+//! A session that sleeps: in a blocking command until it is served, its time is over or it is unblocked; before a command
+//! that is held back until the pause is over; and in either case until it is killed or its client goes. What the client
+//! sends meanwhile is kept.
 
 use std::future::{Future as _, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use commands::Wait;
@@ -10,6 +12,7 @@ use commands::Wait;
 use super::{MIN_GROWTH, Session};
 use crate::client::Kill;
 use crate::desk::Answer;
+use crate::pause::Nature;
 use crate::transaction::Line;
 use crate::waiting::{Blocked, Waker};
 
@@ -79,18 +82,37 @@ impl Session {
         if let Poll::Ready(answer) = pin!(&mut blocked.answer).poll(cx) {
             return Poll::Ready(Woken::Answer(answer.ok()));
         }
-        if self.state.info.killed().is_some() {
-            return Poll::Ready(Woken::Gone);
-        }
         if timer.is_some_and(|timer| timer.poll(cx).is_ready()) {
             return Poll::Ready(Woken::TimedOut);
+        }
+        self.poll_gone(cx).map(|()| Woken::Gone)
+    }
+
+    /// Waits until the command that comes next is no longer held back.
+    pub(super) async fn wait_paused(&mut self, nature: Nature) {
+        let shared = Arc::clone(&self.worker.shared);
+        let _waits = shared.pause.wait(&self.state.info);
+        let mut over = pin!(shared.pause.over(nature));
+        let gone = poll_fn(|cx| match over.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(false),
+            Poll::Pending => self.poll_gone(cx).map(|()| true),
+        });
+        if gone.await {
+            self.state.info.kill(Kill::Now);
+        }
+    }
+
+    /// Reads ahead; ready when the client has gone or is to go.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.state.info.killed().is_some() {
+            return Poll::Ready(());
         }
         while self.input.len() < INPUT_MEANWHILE {
             if self.input.len() == self.input.capacity() {
                 self.input.reserve(MIN_GROWTH);
             }
             match self.reader.poll_read(cx, &mut self.input) {
-                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Woken::Gone),
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
                 Poll::Ready(Ok(bytes)) => self.worker.stats().net_in.add(bytes as u64),
                 Poll::Pending => break,
             }

@@ -1,11 +1,15 @@
 //! CLIENT and its subcommands, but for KILL.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use commands::{Args, Error, text};
+use keyspace::Millis;
 
 use super::client_line::{self, Kind};
 use super::{Answer, Call, Outcome, client_kill, quoting};
+use crate::pause::Held;
+use crate::shared::clock;
 use crate::state::Replies;
 use crate::waiting::Unblock;
 
@@ -28,6 +32,12 @@ pub(super) fn run(name: &str, call: &mut Call<'_>) -> Answer {
         "no-touch" => switch(call.args, &call.session.info.no_touch).map(|()| call.reply.ok())?,
         "reply" => replies(call)?,
         "unblock" => unblock(call)?,
+        "pause" => pause(call)?,
+        "unpause" => {
+            call.shared.pause.end();
+            call.shared.instance.hold_expiry(Millis(0));
+            call.reply.ok();
+        }
         "getredir" => call.reply.integer(-1),
         "trackinginfo" => trackinginfo(call),
         _ => return super::not_built(),
@@ -143,6 +153,25 @@ fn unblock(call: &mut Call<'_>) -> Result<(), Error> {
     let client = u64::try_from(args.integer(2)?).ok();
     let is_unblocked = client.is_some_and(|client| call.shared.waiting.unblock(client, how));
     call.reply.integer(i64::from(is_unblocked));
+    Ok(())
+}
+
+/// Holds commands back, and what expires from being deleted: a client that pauses writes wants the data to stay as it is.
+fn pause(call: &mut Call<'_>) -> Result<(), Error> {
+    let args = call.args;
+    let held = match args.len() {
+        3 => Held::All,
+        4 if args.is(3, "ALL") => Held::All,
+        4 if args.is(3, "WRITE") => Held::Writes,
+        4 => return Err("ERR CLIENT PAUSE mode must be WRITE or ALL".into()),
+        _ => return Err(super::wrong_subcommand(b"PAUSE", "CLIENT")),
+    };
+    let time = resp::parse_i64(args.at(2)).ok_or("ERR timeout is not an integer or out of range")?;
+    let time = u64::try_from(time).map_err(|_| "ERR timeout is negative")?;
+    let left = call.shared.pause.begin(held, Duration::from_millis(time));
+    let until = clock().0.saturating_add(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+    call.shared.instance.hold_expiry(Millis(until));
+    call.reply.ok();
     Ok(())
 }
 

@@ -1,10 +1,8 @@
-//! MEMORY USAGE, STATS, DOCTOR, PURGE, MALLOC-STATS.
+//! MEMORY STATS, DOCTOR, PURGE, MALLOC-STATS.
 
-use commands::{Args, Error, text};
 use resp::{Aggregate, Reply};
 
-use super::key_look::look;
-use super::{Answer, Call, at_desk, info};
+use super::{Answer, at_desk, info};
 use crate::shared::Shared;
 
 /// The process has so many times the bytes in use before the doctor speaks of waste.
@@ -12,9 +10,8 @@ const WASTE: u64 = 2;
 /// Below so many bytes nothing is worth a complaint.
 const LITTLE: u64 = 64 << 20;
 
-pub(super) fn run(name: &str, call: &mut Call<'_>) -> Answer {
+pub(super) fn run(name: &str) -> Answer {
     match name {
-        "usage" => usage(call),
         "stats" => at_desk(|context, reply| {
             stats(context.shared, reply);
             Ok(())
@@ -34,29 +31,6 @@ pub(super) fn run(name: &str, call: &mut Call<'_>) -> Answer {
         }),
         _ => super::not_built(),
     }
-}
-
-/// The record as it lies in memory; rows of a large value, which may be anywhere, are not counted. So there is nothing
-/// to sample.
-fn usage(call: &mut Call<'_>) -> Answer {
-    check_samples(call.args)?;
-    let (database, key) = (call.session.database, call.args.at(2).to_vec());
-    at_desk(move |context, reply| {
-        match look(context, database, &key, |view| view.usage(&key))? {
-            None => reply.null(),
-            Some(usage) => reply.integer(i64::try_from(usage.memory_bytes).unwrap_or(i64::MAX)),
-        }
-        Ok(())
-    })
-}
-
-fn check_samples(args: Args<'_>) -> Result<(), Error> {
-    for at in (3..args.len()).step_by(2) {
-        if !args.is(at, "SAMPLES") || args.get(at + 1).is_none() || args.integer(at + 1)? < 0 {
-            return Err(text::SYNTAX.into());
-        }
-    }
-    Ok(())
 }
 
 fn stats(shared: &Shared, reply: &mut Reply) {
@@ -144,24 +118,6 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     use super::super::testing::Server;
-
-    #[test]
-    fn usage_is_of_the_record() {
-        let server = Server::new(&[]);
-        let mut session = server.session();
-        server.keys(&["SET", "a", "hello"]);
-        let usage = session.text(&["MEMORY", "USAGE", "a", "SAMPLES", "0"]);
-        assert!(usage[1..].trim_end().parse::<u32>().unwrap() > 6, "{usage}");
-        assert_eq!(session.text(&["MEMORY", "USAGE", "nokey"]), "$-1\r\n");
-        for wrong in [&["SAMPLES"][..], &["SAMPLES", "-1"], &["foo", "1"]] {
-            let line = [&["MEMORY", "USAGE", "a"], wrong].concat();
-            assert_eq!(session.text(&line), "-ERR syntax error\r\n");
-        }
-        assert_eq!(
-            session.text(&["MEMORY", "USAGE", "a", "SAMPLES", "x"]),
-            "-ERR value is not an integer or out of range\r\n"
-        );
-    }
 
     #[test]
     fn reports_have_their_shapes() {

@@ -132,7 +132,7 @@ fn dispatch(call: &mut Call<'_>) -> Answer {
         Some("command") => describe(name, call),
         Some("config") => configuration::run(name, call),
         Some("latency") => latency::run(name, call),
-        Some("memory") => memory::run(name, call),
+        Some("memory") => memory::run(name),
         Some("replication") => following::replication(name, call),
         Some("slowlog") => slow_commands::run(name, call),
         Some(_) => not_built(),

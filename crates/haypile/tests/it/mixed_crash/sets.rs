@@ -1,7 +1,7 @@
 //! The sets of a database in the run of mixed commands: a plain model, commands, and a look at the server.
 //!
 //! Some members are integers, and the limits of packing are low, so that sets take all of their forms. What SPOP takes is
-//! the server's choice, which is not known of one under way; it is left out.
+//! the server's choice: the reply tells it, and of one that was not acknowledged, what is missing afterwards.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -73,6 +73,35 @@ impl Sets {
         reply
     }
 
+    /// Takes out what the reply to a SPOP says, which must be as many different members as were asked for.
+    pub fn pop(&mut self, words: &[&[u8]], reply: Value) {
+        let members = match (words.len(), reply) {
+            (2, Value::NullBulk) => Vec::new(),
+            (2, member) => vec![bytes(member)],
+            (_, Value::Array(members)) => members.into_iter().map(bytes).collect(),
+            (_, other) => panic!("no members: {other:?}"),
+        };
+        let mut set = self.of(words[1]);
+        assert_eq!(members.len(), popped(words).min(set.len()), "as many as were asked for");
+        for member in members {
+            assert!(set.remove(&member), "{} was not there", member.escape_ascii());
+        }
+        self.put(words[1], set);
+    }
+
+    /// Takes out what a SPOP has taken that was not acknowledged, if `found` looks as if one had.
+    pub fn pop_as(&mut self, words: &[&[u8]], found: &Self) {
+        let (set, left) = (self.of(words[1]), found.of(words[1]));
+        if left.is_subset(&set) && set.len() - left.len() == popped(words).min(set.len()) {
+            self.put(words[1], left);
+        }
+    }
+
+    fn put(&mut self, key: &[u8], set: Set) {
+        self.0.insert(key.to_vec(), set);
+        self.0.retain(|_, set| !set.is_empty());
+    }
+
     fn of(&self, key: &[u8]) -> Set {
         self.0.get(key).cloned().unwrap_or_default()
     }
@@ -124,12 +153,19 @@ impl Sets {
     }
 }
 
+/// How many members a SPOP takes, if there are so many.
+fn popped(words: &[&[u8]]) -> usize {
+    words.get(2).map_or(1, |count| resp::parse_u64(count).unwrap() as usize)
+}
+
 /// The next command about sets.
 pub fn next_command(random: &mut Random) -> Command {
     let (one, other, to) = (key(random.below(KEYS)), key(random.below(KEYS)), key(random.below(KEYS)));
     // Some commands are about integers only, so that some sets are.
     let among = if random.one_in(2) { MEMBERS } else { MEMBERS * 2 };
-    match random.below(20) {
+    match random.below(23) {
+        20 | 21 => words(&[b"SPOP", &one]),
+        22 => words(&[b"SPOP", &one, random.below(8).to_string().as_bytes()]),
         0..=8 => {
             let mut add = words(&[b"SADD", &one]);
             add.extend((0..=random.below(6)).map(|_| member(random.below(among))));

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::lines::Lines;
 use crate::catalog::{self, CommandNumber};
+use crate::pause::Held;
 use crate::recent::Flow;
 use crate::shared::Shared;
 
@@ -39,16 +40,24 @@ pub(super) fn clients(shared: &Shared, lines: &mut Lines) {
     lines.put("maxclients", shared.config.load().maxclients);
     lines.put("client_recent_max_input_buffer", largest(|info| info.input_memory.load(Ordering::Relaxed)));
     lines.put("client_recent_max_output_buffer", largest(|info| info.output_bytes.load(Ordering::Relaxed)));
-    lines.put("blocked_clients", shared.waiting.count());
+    lines.put("blocked_clients", shared.waiting.count() + shared.pause.waiting());
     let watching = list.iter().map(|info| info.watched.load(Ordering::Relaxed)).filter(|watched| *watched > 0);
     lines.put("watching_clients", watching.clone().count());
     lines.put("total_watched_keys", watching.sum::<usize>());
-    lines.put_zeros(&[
-        "tracking_clients",
-        "clients_in_timeout_table",
-        "total_blocking_keys",
-        "total_blocking_keys_on_nokey",
-    ]);
+    lines.put_zeros(&["tracking_clients", "clients_in_timeout_table"]);
+    lines.put("total_blocking_keys", shared.waiting.keys());
+    lines.put("total_blocking_keys_on_nokey", 0);
+    let pause = shared.pause.now();
+    lines.put("paused_reason", if pause.is_some() { "client_pause" } else { "none" });
+    lines.put(
+        "paused_actions",
+        match pause {
+            None => "none",
+            Some((Held::Writes, _)) => "write",
+            Some((Held::All, _)) => "all",
+        },
+    );
+    lines.put("paused_timeout_milliseconds", pause.map_or(0, |(_, left)| left.as_millis()));
     let waiting = list.iter().filter(|info| info.is_waiting.load(Ordering::Relaxed)).count();
     lines.put("haypile_waiting_clients", waiting);
 }
