@@ -98,6 +98,11 @@ const TEST: &[Package] = &[
         weight: Weight::Optional("no tests with the Node client"),
         present: || find_program("npm").is_some(),
     },
+    Package {
+        name: "iproute2",
+        weight: Weight::Optional("no tests with networks of their own"),
+        present: || find_program("ip").is_some(),
+    },
 ];
 
 /// Installs what is missing, or says what to install.

@@ -44,14 +44,12 @@ impl Default for Applier {
 }
 
 /// What was applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Applied {
     /// The end of the log: everything below has been received and applied.
     pub end: Lsn,
     /// How many frames were applied by this call.
     pub frames: u64,
-    /// Keys that were made present and that somebody waits for, with their databases.
-    pub woken: Vec<(usize, Vec<u8>)>,
 }
 
 /// Why frames were not applied. Those before the one at fault were: the end of the log tells.
@@ -117,8 +115,9 @@ impl Shard {
         let outcome = run.frames(raw, at, &mut applier.scratch);
         // Also of what came before a fault.
         let _ = self.log.write_to_blocking(self.log.end());
-        let woken = applier.scratch.take_woken();
-        outcome.map(|frames| Applied { end: self.log.end(), frames, woken })
+        // No command that waits for a key runs on a replica: who had waited was told so when it became one.
+        applier.scratch.take_woken();
+        outcome.map(|frames| Applied { end: self.log.end(), frames })
     }
 }
 

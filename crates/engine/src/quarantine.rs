@@ -95,7 +95,7 @@ pub(crate) struct Past {
 
 impl Past {
     /// Whether nobody ever wrote anything: the log has nothing but the frames that begin its eras.
-    fn is_blank(&self) -> bool {
+    pub fn is_blank(&self) -> bool {
         self.start == Lsn(0) && self.end.0 == self.lineage.eras().len() as u64 * replog::EPOCH_FRAME as u64
     }
 }

@@ -210,8 +210,11 @@ impl Instance {
 
 /// What is to be kept of a shard that is replaced.
 fn kept_of(old: &Shard, new: &Shard, clock: Millis) -> Option<Kept> {
-    let past = |shard: &Shard| Past { lineage: shard.log.lineage(), start: shard.log.start(), end: shard.log.end() };
     Kept::of(old.database, clock, &past(old), &past(new))
+}
+
+fn past(shard: &Shard) -> Past {
+    Past { lineage: shard.log.lineage(), start: shard.log.start(), end: shard.log.end() }
 }
 
 /// Whether a shard is what was promised.
@@ -230,6 +233,12 @@ fn check(shard: &Shard, promise: &Promise) -> Result<(), Fault> {
 }
 
 impl Shard {
+    /// Whether nobody ever wrote anything to it.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        past(self).is_blank()
+    }
+
     /// Whether another has taken its place.
     #[inline]
     pub(crate) fn is_retired(&self) -> bool {

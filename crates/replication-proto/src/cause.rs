@@ -62,7 +62,7 @@ causes! {
     LeaseLost, "lease_lost", Transient, "The primary no longer has the snapshot that was being fetched (`-NOLEASE`).";
     BadChunk, "bad_chunk", Transient, "A fetched file did not have the promised content.";
     Gap, "gap", Transient, "Frames did not begin where the log ends.";
-    BadFrame, "bad_frame", Transient, "A frame failed its checksum.";
+    BadFrame, "bad_frame", Transient, "A frame failed its checksum, here or at the primary.";
     Damaged, "damaged", Transient, "A frame did not fit the data here; the shard is copied anew.";
     Protocol, "protocol", Transient, "The other side sent what this build cannot read.";
     InstallFailed, "install_failed", Transient, "The fetched shard could not be opened, replayed or swapped in.";
@@ -94,6 +94,12 @@ impl Cause {
     #[must_use]
     pub const fn is_charged(self) -> bool {
         !matches!(self, Cause::Busy | Cause::Loading | Cause::UpstreamChanged)
+    }
+
+    /// Whether the next frames, and not the link that they come on, are at fault.
+    #[must_use]
+    pub const fn is_of_frames(self) -> bool {
+        matches!(self, Cause::Gap | Cause::BadFrame)
     }
 
     /// The cause with this text.

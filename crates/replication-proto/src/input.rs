@@ -235,6 +235,8 @@ pub enum SyncReason {
     Forced,
     /// The data here turned out not to fit the log. Never a verdict.
     Damaged,
+    /// What follows on the log here could not be had from this primary, several times in a row. Never a verdict.
+    Stuck,
 }
 
 impl SyncReason {
@@ -243,7 +245,9 @@ impl SyncReason {
     pub const fn discards(self) -> bool {
         match self {
             SyncReason::Diverged(_) | SyncReason::Ahead | SyncReason::Disjoint | SyncReason::Absent => true,
-            SyncReason::Empty | SyncReason::Trimmed | SyncReason::Forced | SyncReason::Damaged => false,
+            SyncReason::Empty | SyncReason::Trimmed | SyncReason::Forced | SyncReason::Damaged | SyncReason::Stuck => {
+                false
+            }
         }
     }
 
@@ -251,7 +255,7 @@ impl SyncReason {
     #[must_use]
     pub const fn binds(self) -> bool {
         match self {
-            SyncReason::Forced | SyncReason::Damaged => true,
+            SyncReason::Forced | SyncReason::Damaged | SyncReason::Stuck => true,
             SyncReason::Empty
             | SyncReason::Trimmed
             | SyncReason::Diverged(_)
@@ -272,6 +276,7 @@ impl SyncReason {
             "absent" => Some(SyncReason::Absent),
             "forced" => Some(SyncReason::Forced),
             "damaged" => Some(SyncReason::Damaged),
+            "stuck" => Some(SyncReason::Stuck),
             other => {
                 let at = other.strip_prefix("diverged@")?;
                 let plain = at == "0" || at.starts_with(|c: char| ('1'..='9').contains(&c));
@@ -293,6 +298,7 @@ impl fmt::Display for SyncReason {
             SyncReason::Absent => f.write_str("absent"),
             SyncReason::Forced => f.write_str("forced"),
             SyncReason::Damaged => f.write_str("damaged"),
+            SyncReason::Stuck => f.write_str("stuck"),
         }
     }
 }

@@ -88,6 +88,8 @@ pub(crate) enum FetchPhase {
 pub(crate) struct Following {
     pub link: LinkId,
     pub log_generation: u64,
+    /// Where the log here ended when the link began.
+    pub from: Lsn,
     pub since: Millis,
     pub heard_at: Millis,
     /// When the log here last grew, or had all that the primary's has.
@@ -116,7 +118,20 @@ pub(crate) struct Memory {
     pub last_heal: Option<Millis>,
     /// Full syncs decided on since the shard was last stable.
     pub syncs: u32,
+    /// Where frames were last at fault.
+    pub fault: Option<FrameFault>,
     pub losses: Losses,
+}
+
+/// Links that ended because of the next frames, all of them begun at the same place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct FrameFault {
+    /// The primary.
+    pub node: crate::NodeId,
+    /// The place.
+    pub from: Lsn,
+    /// How many.
+    pub times: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -142,13 +157,14 @@ impl Memory {
             down_since: None,
             last_heal: None,
             syncs: 0,
+            fault: None,
             losses: Losses::default(),
         }
     }
 
     /// Whether there is something that being stable ends.
     pub fn is_unsettled(&self) -> bool {
-        !self.retry.is_fresh() || self.syncs > 0
+        !self.retry.is_fresh() || self.syncs > 0 || self.fault.is_some()
     }
 }
 
@@ -157,6 +173,8 @@ impl Memory {
 pub(crate) const PATIENCE: u64 = 20;
 /// The log generation of a shard that the primary does not have: there is nothing to copy.
 const ABSENT: u64 = 0;
+/// So many links in a row that begin at the same place and bring no frame that fits: the next one would not, either.
+const STUCK: u32 = 3;
 /// So many full syncs without a stable time between them are a loop.
 const SYNC_LOOP: u32 = 3;
 
@@ -377,6 +395,9 @@ impl Shard<'_> {
             self.common.raise(level, Alarm::Diverged);
             self.intend(SyncReason::Damaged);
         }
+        if self.is_stuck(cause) {
+            self.intend(SyncReason::Stuck);
+        }
         self.note_loss();
         let next = self.common.fail(level, &mut self.memory.retry, cause);
         let was_connected = matches!(self.state, ShardState::Connected(_));
@@ -390,6 +411,23 @@ impl Shard<'_> {
             }
             (false, _) | (true, Next::Spent) => self.enter(ShardState::Error, cause),
         }
+    }
+
+    /// Whether what follows cannot be had by asking again: counts links that ended at the place where they began because
+    /// of what came there. Nothing is given up here: the primary is asked once more, and what it copies then has all that
+    /// it would have continued.
+    fn is_stuck(&mut self, cause: Cause) -> bool {
+        let ShardState::Connected(Following { from, .. }) = *self.state else {
+            return false;
+        };
+        if !cause.is_of_frames() {
+            return false;
+        }
+        let node = self.upstream.node;
+        let known = self.memory.fault.filter(|known| known.node == node && known.from == from);
+        let times = known.map_or(0, |known| known.times) + 1;
+        self.memory.fault = (times < STUCK).then_some(FrameFault { node, from, times });
+        times >= STUCK
     }
 
     fn note_loss(&mut self) {
@@ -437,12 +475,12 @@ impl Shard<'_> {
         }
         let slot = question.slot;
         match verdict {
-            Verdict::Continue { log_generation, .. } => {
+            Verdict::Continue { log_generation, from } => {
                 let bound =
                     self.common.ledger.syncs.get(&self.db).map(|sync| sync.reason).filter(|reason| reason.binds());
                 match bound.filter(|_| log_generation != ABSENT) {
                     Some(reason) => self.replace(reason, slot),
-                    None => self.connect(link, log_generation),
+                    None => self.connect(link, log_generation, from),
                 }
             }
             Verdict::FullSync(reason) => self.replace(reason, slot),
@@ -451,7 +489,7 @@ impl Shard<'_> {
         }
     }
 
-    fn connect(&mut self, link: LinkId, log_generation: u64) {
+    fn connect(&mut self, link: LinkId, log_generation: u64, from: Lsn) {
         let (db, now, level) = (self.db, self.common.now, self.level());
         if self.common.ledger.syncs.contains_key(&db) {
             self.common.write(|ledger| drop(ledger.syncs.remove(&db)));
@@ -461,6 +499,7 @@ impl Shard<'_> {
             ShardState::Connected(Following {
                 link,
                 log_generation,
+                from,
                 since: now,
                 heard_at: now,
                 grew_at: now,
@@ -665,6 +704,7 @@ impl Shard<'_> {
     pub fn settle(&mut self) {
         self.memory.retry = Retry::new(self.common.now);
         self.memory.syncs = 0;
+        self.memory.fault = None;
         self.common.clear(self.level(), Alarm::FullSyncLoop);
     }
 

@@ -381,18 +381,6 @@ fn readers_see_whole_frames_and_never_go_back() {
 }
 
 #[test]
-fn who_waits_for_a_key_is_told_of_it() {
-    let rig = replica(1 << 20);
-    let forge = Forge::new();
-    forge.frame(|ops| ops.put(b"k", &body(b"abc")));
-    let shard = rig.shard(0);
-    let waiting = rig.instance().expect(0, b"k");
-    let applied = shard.apply(rig.instance(), &forge.raw(Lsn(0)), Lsn(0), shard.generation()).unwrap();
-    assert_eq!(applied.woken, [(0, b"k".to_vec())]);
-    drop(waiting);
-}
-
-#[test]
 fn different_limits_make_no_difference() {
     let mut primary = Rig::with(|options| options.log_retain_bytes = u64::MAX);
     let replica = replica(1 << 20);

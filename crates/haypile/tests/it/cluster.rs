@@ -93,13 +93,17 @@ pub fn digest(client: &mut Client) -> Vec<u8> {
 
 /// Waits until a replica has what its primary has, then compares every key.
 pub fn until_equal(primary: &Server, replica: &Server) {
-    let (mut primary, mut replica) = (primary.connect(), replica.connect());
+    until_same(&mut primary.connect(), &mut replica.connect());
+}
+
+/// The same by clients of both.
+pub fn until_same(primary: &mut Client, replica: &mut Client) {
     until("the replica to have everything", || {
-        let end = info(&mut primary, "master_repl_offset");
-        info(&mut replica, "master_link_status") == "up" && info(&mut replica, "slave_repl_offset") == end
+        let end = info(primary, "master_repl_offset");
+        info(replica, "master_link_status") == "up" && info(replica, "slave_repl_offset") == end
     });
-    assert_eq!(dump(&mut primary), dump(&mut replica));
-    assert_eq!(digest(&mut primary), digest(&mut replica));
+    assert_eq!(dump(primary), dump(replica));
+    assert_eq!(digest(primary), digest(replica));
 }
 
 /// Every key with its value, sorted.

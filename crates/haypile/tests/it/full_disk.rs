@@ -1,17 +1,15 @@
 //! A disk without room: writes are refused or wait, reads go on, and both end when there is room.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use resp::Value;
 use rustix::process::{Signal, kill_process};
-use tempfile::TempDir;
 
 use crate::server::{Server, folder_of, until};
+use crate::small_disk::SmallDisk;
 use crate::wire::{Client, bulk, ok};
 
 /// A write that meets the full disk waits for room, so one writer alone would see no refusal.
@@ -20,51 +18,6 @@ const MOST_WRITERS: usize = 32;
 /// Refusals during which reads are tried.
 const REFUSALS: usize = 200;
 const SMALL_SEGMENTS: [&str; 2] = ["--log-segment-bytes", "8mb"];
-
-/// A small file system of its own.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    /// `None`: this machine does not let the test have one, and that has been said.
-    fn mount(mebibytes: u32) -> Option<Self> {
-        let folder = TempDir::new().unwrap();
-        let size = format!("size={mebibytes}m,mode=700");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &size, "haypile-test"])
-            .arg(folder.path())
-            .output()
-            .map_err(|error| error.to_string())
-            .and_then(|output| {
-                let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-                if output.status.success() { Ok(()) } else { Err(said) }
-            });
-        match mounted {
-            Ok(()) => Some(Self(folder)),
-            Err(why) => {
-                println!("left out, no file system can be mounted: {why}");
-                None
-            }
-        }
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// A file that takes room away.
-    fn fill(&self, mebibytes: usize) -> PathBuf {
-        let path = self.path().join("filler");
-        fs::write(&path, vec![1; mebibytes << 20]).unwrap();
-        path
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // A test that fails has more to say than this.
-        let _ = Command::new("umount").arg("--lazy").arg(self.path()).status();
-    }
-}
 
 fn key(writer: usize, n: usize) -> Vec<u8> {
     format!("writer:{writer}:{n}").into_bytes()

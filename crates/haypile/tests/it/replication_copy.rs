@@ -11,7 +11,7 @@ use crate::server::{Server, folder_of, until};
 use crate::wire::{Client, error, ok};
 
 /// A few megabytes that do not compress well.
-fn fill_much(client: &mut Client, prefix: &str, keys: usize) {
+pub fn fill_much(client: &mut Client, prefix: &str, keys: usize) {
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     let mut values = Vec::new();
     for _ in 0..keys {
@@ -30,7 +30,7 @@ fn fill_much(client: &mut Client, prefix: &str, keys: usize) {
 }
 
 /// Orders a full copy and waits until its files come.
-fn begin_copy(pair: &Pair) {
+pub fn begin_copy(pair: &Pair) {
     let mut replica = pair.replica.connect();
     assert_eq!(replica.ask("DBSLAVEOF 0 FORCE"), ok());
     until("files to come", || field(&mut replica, 0, "sync") == "transferring");

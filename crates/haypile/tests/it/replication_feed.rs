@@ -374,6 +374,7 @@ fn damage_in_the_log_ends_a_feed_instead_of_silencing_it() {
         assert!(matches!(verdict, Heard::Other(Reply::Continue { .. })), "{verdict:?}");
         let Heard::Frames { lsn, bytes } = link.hear() else { panic!("what is before the damage") };
         assert!(lsn == Lsn::ZERO && bytes.len() as u64 <= damaged);
+        assert!(is_refused(&link.hear(), Class::Damaged), "it is told why");
         assert_eq!(link.hear(), Heard::Closed);
     }
     until("the log to tell of it", || server.log().contains("a feed ended"));

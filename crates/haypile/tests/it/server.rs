@@ -39,6 +39,7 @@ pub struct Server {
     pub port: u16,
     folder: TempDir,
     args: Vec<String>,
+    environment: Vec<(String, PathBuf)>,
 }
 
 impl Server {
@@ -47,14 +48,23 @@ impl Server {
         Self::start_in(TempDir::new().unwrap(), args)
     }
 
+    /// Starts one on an empty folder, with more in its environment.
+    pub fn start_with(environment: &[(&str, PathBuf)], args: &[&str]) -> Self {
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        Self::start_again(TempDir::new().unwrap(), environment, args.iter().map(|&arg| arg.to_owned()).collect())
+    }
+
     /// Starts one on a folder that an earlier one left.
     pub fn start_in(folder: TempDir, args: &[&str]) -> Self {
-        let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
+        Self::start_again(folder, Vec::new(), args.iter().map(|&arg| arg.to_owned()).collect())
+    }
+
+    fn start_again(folder: TempDir, environment: Vec<(String, PathBuf)>, args: Vec<String>) -> Self {
         for _ in 0..PORTS_TRIED {
             let port = free_port();
-            let mut child = spawn(folder.path(), port, &args);
+            let mut child = spawn(folder.path(), port, &environment, &args);
             if wait_for_answer(&mut child, port) {
-                return Self { child, port, folder, args };
+                return Self { child, port, folder, args, environment };
             }
             let said = std::fs::read_to_string(folder.path().join("stderr")).unwrap_or_default();
             assert!(said.contains("Cannot listen"), "the server did not start: {said}");
@@ -103,16 +113,15 @@ impl Server {
 
     /// Starts it again after its end.
     pub fn again(mut self) -> Self {
-        let (folder, args) = (TempDir::new().unwrap(), std::mem::take(&mut self.args));
-        let folder = std::mem::replace(&mut self.folder, folder);
+        let (args, environment) = (std::mem::take(&mut self.args), std::mem::take(&mut self.environment));
+        let folder = std::mem::replace(&mut self.folder, TempDir::new().unwrap());
         drop(self);
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        Self::start_in(folder, &args)
+        Self::start_again(folder, environment, args)
     }
 
     /// Starts another one on its folder, which must refuse to start. Answers what it says, one sentence.
     pub fn refusal(&self) -> String {
-        let mut child = spawn(self.folder.path(), free_port(), &self.args);
+        let mut child = spawn(self.folder.path(), free_port(), &self.environment, &self.args);
         let mut status = None;
         until("the refusal", || {
             status = child.try_wait().unwrap();
@@ -166,7 +175,7 @@ pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn spawn(folder: &Path, port: u16, args: &[String]) -> Child {
+fn spawn(folder: &Path, port: u16, environment: &[(String, PathBuf)], args: &[String]) -> Child {
     let data = folder.join("data");
     let port = port.to_string();
     // A configuration file comes before all parameters.
@@ -176,7 +185,7 @@ fn spawn(folder: &Path, port: u16, args: &[String]) -> Child {
     let own = ["--bind", "127.0.0.1", "--port", &port, "--dir", data.to_str().unwrap()];
     let small = ["--maxmemory", "128mb", "--workers", "2", "--desk-threads", "4"];
     let mut command = haypile(&[&file[..], &own].concat());
-    command.args(small).args(args).stdin(Stdio::null());
+    command.args(small).args(args).stdin(Stdio::null()).envs(environment.iter().map(|(name, value)| (name, value)));
     command.stdout(File::options().create(true).append(true).open(folder.join("stdout")).unwrap());
     command.stderr(File::create(folder.join("stderr")).unwrap());
     command.spawn().unwrap()

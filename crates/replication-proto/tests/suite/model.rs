@@ -502,16 +502,16 @@ const fn exploration(start: Start, numbers: [u8; 5], when: When, states: usize) 
 }
 
 const EXPLORATIONS: [Exploration; 10] = [
-    exploration(Start::Cold, [0, 0, 0, 1, 1], When::Always, 12_606),
+    exploration(Start::Cold, [0, 0, 0, 1, 1], When::Always, 12_782),
     exploration(Start::Cold, [1, 1, 0, 0, 0], When::Always, 11_260),
-    exploration(Start::Following, [0, 0, 2, 0, 0], When::Always, 18_622),
-    exploration(Start::Following, [1, 0, 1, 1, 0], When::Always, 13_556),
-    exploration(Start::Following, [1, 0, 1, 0, 1], When::Always, 9_184),
-    exploration(Start::Following, [1, 0, 0, 2, 2], When::Always, 24_388),
-    exploration(Start::Following, [1, 1, 0, 0, 2], When::Always, 25_775),
-    exploration(Start::Following, [1, 1, 1, 0, 0], When::Always, 112_868),
-    exploration(Start::Following, [1, 0, 2, 0, 0], When::Long, 269_370),
-    exploration(Start::Cold, [0, 0, 1, 0, 0], When::Long, 141_420),
+    exploration(Start::Following, [0, 0, 2, 0, 0], When::Always, 18_726),
+    exploration(Start::Following, [1, 0, 1, 1, 0], When::Always, 13_778),
+    exploration(Start::Following, [1, 0, 1, 0, 1], When::Always, 9_402),
+    exploration(Start::Following, [1, 0, 0, 2, 2], When::Always, 25_098),
+    exploration(Start::Following, [1, 1, 0, 0, 2], When::Always, 26_047),
+    exploration(Start::Following, [1, 1, 1, 0, 0], When::Always, 114_431),
+    exploration(Start::Following, [1, 0, 2, 0, 0], When::Long, 273_582),
+    exploration(Start::Cold, [0, 0, 1, 0, 0], When::Long, 141_466),
 ];
 
 /// What the documentation says about the explorations.
@@ -542,11 +542,14 @@ pub fn found() -> String {
 fn every_state_is_safe_and_heals() {
     let is_long = std::env::var_os("HAYPILE_TEST_LONG").is_some();
     let wanted = |exploration: &&Exploration| is_long || exploration.when == When::Always;
-    let mut reached = BTreeSet::new();
+    let (mut reached, mut stale) = (BTreeSet::new(), Vec::new());
     for Exploration { start, budget, states, .. } in EXPLORATIONS.iter().filter(wanted) {
         let found = explore(*start, *budget, &mut reached);
-        assert_eq!(found, *states, "{start:?} {budget:?}: the documentation says another number of states");
+        if found != *states {
+            stale.push(format!("{start:?} {budget:?}: {found} states, the documentation says {states}"));
+        }
     }
+    assert!(stale.is_empty(), "{}", stale.join("\n"));
     for name in GOALS {
         assert!(reached.contains(name), "the model never gets to: {name}");
     }

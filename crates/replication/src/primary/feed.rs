@@ -58,8 +58,7 @@ async fn run(primary: &Primary, link: &mut Link, ask: &SyncShard) -> End {
         }
         Err(Refused::Error(text)) => return link::refuse(&mut *link.writer, text, patience).await,
         Err(Refused::Log(error)) => {
-            let text = format!("ERR the log cannot be read: {error}");
-            link::refuse(&mut *link.writer, text, patience).await;
+            link::refuse(&mut *link.writer, unreadable(&error), patience).await;
             return End::Log(error);
         }
     };
@@ -84,11 +83,26 @@ async fn run(primary: &Primary, link: &mut Link, ask: &SyncShard) -> End {
     };
     let Link { reader, writer, inbox, client, .. } = link;
     let mut listener = Listener { reader: &mut **reader, inbox, client: &**client };
-    tokio::select! {
+    let end = tokio::select! {
         end = listen(primary, &mut listener, &seat) => end,
         end = feed.speak(&mut **writer, &seat) => end,
         end = link::killed(&**client) => end,
+    };
+    if let End::Log(error @ ReadError::Damage(_)) = &end {
+        // Between two messages. A replica that is told so asks for a copy in the end; one whose link just closes would come
+        // again for ever.
+        link::refuse(&mut **writer, unreadable(error), patience).await;
     }
+    end
+}
+
+/// What a replica is told of a log that cannot be read.
+fn unreadable(error: &ReadError) -> String {
+    let word = match error {
+        ReadError::Damage(_) => "DAMAGED",
+        ReadError::Disk(_) | ReadError::Trimmed { .. } | ReadError::Beyond { .. } => "ERR",
+    };
+    format!("{word} the log cannot be read: {error}")
 }
 
 /// What a link that continues begins with.

@@ -30,6 +30,7 @@ impl Broken {
             Class::Auth => Cause::AuthRefused,
             Class::Loading => Cause::Loading,
             Class::NoLease => Cause::LeaseLost,
+            Class::Damaged => Cause::BadFrame,
             Class::Other => plain,
         };
         Self::new(cause, refusal.text.clone())

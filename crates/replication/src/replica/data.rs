@@ -78,6 +78,12 @@ pub trait Data: Send + Sync {
     /// Those of the disk.
     fn reset(&self, db: Db) -> Result<Lsn, DataFault>;
 
+    /// Puts an empty shard in the place of one to which nobody ever wrote anything; `false`: somebody did. Blocks.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    fn forget_blank(&self, db: Db) -> Result<bool, DataFault>;
+
     /// Refuses writes of clients from now on. Blocks for the writes that have begun.
     fn demote(&self);
 

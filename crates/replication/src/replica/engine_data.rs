@@ -112,6 +112,13 @@ impl Data for EngineData {
         installed.map(|installed| replaced(db, installed)).map_err(install_fault)
     }
 
+    fn forget_blank(&self, db: Db) -> Result<bool, DataFault> {
+        if !self.shard(db).is_some_and(|shard| shard.is_blank()) {
+            return Ok(false);
+        }
+        self.instance.reset_shard(db.0 as usize).map(|_| true).map_err(install_fault)
+    }
+
     fn demote(&self) {
         self.instance.demote();
     }

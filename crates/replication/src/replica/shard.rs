@@ -21,7 +21,7 @@ use tokio::time::MissedTickBehavior;
 use super::Context;
 use super::broken::Broken;
 use super::control::{bytes_of, plain_cause, send_some};
-use super::data::{Data, Standpoint};
+use super::data::{Data, DataFault, Standpoint};
 use super::link::Link;
 use super::settings::Sync;
 use crate::wire::{self, Ack, Reply, Request, SyncShard};
@@ -51,7 +51,7 @@ pub(super) async fn follow(context: Arc<Context>, question: Question, mut stop: 
     let (db, link) = (question.db, question.link);
     let asked = tokio::select! {
         _ = stop.wait_for(|stop| *stop) => return,
-        asked = ask(&context, &question) => asked,
+        asked = ask_twice(&context, &question) => asked,
     };
     let ended = match asked {
         Ok(Some((connection, here))) => Stream::begin(&context, &question, connection, here).run(stop).await,
@@ -63,12 +63,41 @@ pub(super) async fn follow(context: Arc<Context>, question: Question, mut stop: 
     }
 }
 
-/// Asks. `None`: the answer was no invitation to continue, and the owner knows it.
-async fn ask(context: &Arc<Context>, question: &Question) -> Result<Option<(Link, Standpoint)>, Broken> {
+/// Asks, and once more if the answer is that what stands here has no place on the primary's history, and nobody ever wrote
+/// anything here: who has nothing loses nothing, and needs neither an alarm nor a copy.
+async fn ask_twice(context: &Arc<Context>, question: &Question) -> Result<Option<(Link, Standpoint)>, Broken> {
+    let mut answer = ask(context, question).await?;
+    if let Asked::Otherwise(Verdict::FullSync(reason)) = answer
+        && reason.discards()
+    {
+        let (data, db) = (Arc::clone(&context.data), question.db);
+        if blocking(move || data.forget_blank(db)).await? {
+            answer = ask(context, question).await?;
+        }
+    }
+    match answer {
+        Asked::Continue(begun) => Ok(Some(*begun)),
+        Asked::Otherwise(verdict) => {
+            context.tell(Input::Verdict { db: question.db, link: question.link, verdict }).await;
+            Ok(None)
+        }
+    }
+}
+
+/// What came of a question.
+enum Asked {
+    /// Frames follow, and the owner knows it.
+    Continue(Box<(Link, Standpoint)>),
+    /// The answer was no invitation to continue.
+    Otherwise(Verdict),
+}
+
+async fn ask(context: &Arc<Context>, question: &Question) -> Result<Asked, Broken> {
     let &Question { db, link, run, role_generation, .. } = question;
     let mut connection = Link::open(&context.settings(), &question.primary).await?;
     // As late as possible: what stands here may have changed while we dialed.
-    let here = standpoint(context, db).await?;
+    let data = Arc::clone(&context.data);
+    let here = blocking(move || data.standpoint(db)).await?;
     let message = Request::SyncShard(SyncShard {
         version: wire::VERSION,
         node: context.node,
@@ -95,10 +124,7 @@ async fn ask(context: &Arc<Context>, question: &Question) -> Result<Option<(Link
         });
         match answer.await?? {
             Answer::Preparing(percent) => context.tell(Input::Preparing { db, link, percent }).await,
-            Answer::Other(verdict) => {
-                context.tell(Input::Verdict { db, link, verdict }).await;
-                return Ok(None);
-            }
+            Answer::Other(verdict) => return Ok(Asked::Otherwise(verdict)),
             Answer::Continue { from, .. } if from != here.end => {
                 let detail = format!("asked at {}, and to continue from {from}", here.end);
                 return Err(Broken::new(Cause::Protocol, detail));
@@ -106,7 +132,7 @@ async fn ask(context: &Arc<Context>, question: &Question) -> Result<Option<(Link
             Answer::Continue { generation, from } => {
                 let verdict = Verdict::Continue { log_generation: generation, from };
                 context.tell(Input::Verdict { db, link, verdict }).await;
-                return Ok(Some((connection, here)));
+                return Ok(Asked::Continue(Box::new((connection, here))));
             }
         }
     }
@@ -118,12 +144,13 @@ enum Answer {
     Preparing(u8),
 }
 
-async fn standpoint(context: &Arc<Context>, db: Db) -> Result<Standpoint, Broken> {
-    let data = Arc::clone(&context.data);
-    let found = tokio::task::spawn_blocking(move || data.standpoint(db)).await;
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, DataFault> + Send + 'static,
+) -> Result<T, Broken> {
+    let done = tokio::task::spawn_blocking(work).await;
     // A panic has ended the process already.
-    let found = found.map_err(|error| Broken::new(Cause::DiskFault, error.to_string()))?;
-    found.map_err(|fault| Broken::new(fault.cause, fault.detail))
+    let done = done.map_err(|error| Broken::new(Cause::DiskFault, error.to_string()))?;
+    done.map_err(|fault| Broken::new(fault.cause, fault.detail))
 }
 
 /// What the applying thread is to do.

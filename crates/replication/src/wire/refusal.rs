@@ -15,12 +15,14 @@ pub enum Class {
     Loading,
     /// The lease on a snapshot is over.
     NoLease,
+    /// The log that feeds the link is damaged where it is to be read.
+    Damaged,
     /// Something else.
     Other,
 }
 
 impl Class {
-    const WORDS: [(&'static str, Class); 10] = [
+    const WORDS: [(&'static str, Class); 11] = [
         ("INCOMPATIBLE", Class::Incompatible),
         ("CYCLE", Class::Cycle),
         ("BUSYSYNC", Class::Busy),
@@ -31,6 +33,7 @@ impl Class {
         ("LOADING", Class::Loading),
         ("MASTERDOWN", Class::Loading),
         ("NOLEASE", Class::NoLease),
+        ("DAMAGED", Class::Damaged),
     ];
 }
 

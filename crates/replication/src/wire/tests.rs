@@ -305,6 +305,7 @@ fn refusals_tell_their_class_by_their_first_word() {
         ("CYCLE of nodes", Class::Cycle),
         ("BUSYSYNC", Class::Busy),
         ("NOLEASE 7", Class::NoLease),
+        ("DAMAGED the log", Class::Damaged),
         ("ERR unknown command", Class::Other),
         ("", Class::Other),
     ] {

@@ -1,0 +1,96 @@
+//! A replica whose disk is full: it says so, serves what it has, and goes on when there is room.
+
+use std::fs;
+
+use resp::Value;
+
+use crate::cluster::{Pair, QUICK, field, fill, until_down, until_up};
+use crate::proxy::{Proxy, Weather};
+use crate::replication::full_syncs;
+use crate::replication_copy::fill_much;
+use crate::server::{Server, folder_of, until};
+use crate::small_disk::SmallDisk;
+use crate::wire::Client;
+
+const SMALL_SEGMENTS: [&str; 2] = ["--log-segment-bytes", "1mb"];
+
+/// A pair whose replica has a small disk.
+fn begin(disk: &SmallDisk, primary: &[&str]) -> Pair {
+    let primary = Server::start(&[QUICK, &SMALL_SEGMENTS, primary].concat());
+    let proxy = Proxy::to(primary.port);
+    let follows = format!("127.0.0.1 {}", proxy.port);
+    let replica = [QUICK, &SMALL_SEGMENTS, &["--replicaof", &follows]].concat();
+    let replica = Server::start_in(folder_of(disk.path()), &replica);
+    let pair = Pair { primary, proxy, replica };
+    until_up(&pair.replica);
+    fill(&mut pair.primary.connect(), "a", 100, 100);
+    pair.until_equal();
+    pair
+}
+
+/// It says what it lacks, wherever one may look, and serves what it has.
+fn until_told(replica: &Server) {
+    let mut client = replica.connect();
+    until("the cause to be told", || field(&mut client, 0, "cause") == "no_space");
+    until("the alarm", || alarms(&mut client).contains("shard_error"));
+    assert!(matches!(client.ask("GET a:1"), Value::Bulk(_)));
+    assert!(matches!(client.ask("REPLICATION STATUS"), Value::Bulk(text) if contains(&text, "no_space")));
+}
+
+fn contains(text: &[u8], what: &str) -> bool {
+    String::from_utf8_lossy(text).contains(what)
+}
+
+fn alarms(client: &mut Client) -> String {
+    format!("{:?}", strings(client.ask("REPLICATION ALARMS")))
+}
+
+fn strings(value: Value) -> Vec<String> {
+    match value {
+        Value::Array(items) => items.into_iter().flat_map(strings).collect(),
+        Value::Bulk(text) | Value::Simple(text) => vec![String::from_utf8(text).unwrap()],
+        other => vec![format!("{other:?}")],
+    }
+}
+
+#[test]
+fn case_22_a_copy_that_finds_no_room_is_made_when_there_is_some() {
+    let Some(disk) = SmallDisk::mount(128) else { return };
+    let pair = begin(&disk, &["--log-retain-bytes", "0", "--recovery-log-max", "1mb", "--settle-interval-ms", "10"]);
+    pair.proxy.set(Weather::Cut);
+    until_down(&pair.replica);
+    let filler = disk.fill(112);
+    let first = pair.primary.path("data/db0/log/00000000000000000000.seg");
+    until("the log to be trimmed", || {
+        fill_much(&mut pair.primary.connect(), "much", 3_000);
+        !first.exists()
+    });
+    pair.proxy.set(Weather::Fair);
+    until_told(&pair.replica);
+    let pid = pair.replica.pid();
+    let tried = full_syncs(&pair.replica);
+    assert!((1..10).contains(&tried), "{tried} attempts");
+    fs::remove_file(filler).unwrap();
+    pair.until_equal();
+    assert!(pair.replica.pid() == pid && !alarms(&mut pair.replica.connect()).contains("shard_error"));
+    let pair = Pair { replica: pair.replica.restart(), ..pair };
+    pair.until_equal();
+}
+
+#[test]
+fn case_22_a_log_that_finds_no_room_goes_on_where_it_was() {
+    let Some(disk) = SmallDisk::mount(96) else { return };
+    let pair = begin(&disk, &[]);
+    let filler = disk.fill(60);
+    until("the disk to be full", || {
+        fill_much(&mut pair.primary.connect(), "much", 1_000);
+        field(&mut pair.replica.connect(), 0, "cause") == "no_space"
+    });
+    until_told(&pair.replica);
+    fs::remove_file(filler).unwrap();
+    pair.until_equal();
+    assert!(!alarms(&mut pair.replica.connect()).contains("shard_error"));
+    assert_eq!(full_syncs(&pair.replica), 0, "nothing was lost");
+    let pair = Pair { replica: pair.replica.crash_and_restart(), ..pair };
+    pair.until_equal();
+}
