@@ -1,7 +1,8 @@
 //! The file of the ledger: what a node must not forget about its replication, in `data/ledger`.
 //!
-//! The file is replaced as a whole: a new one is written beside it, synced, renamed over it, and the folder is synced. So a
-//! crash leaves the old content or the new one. A file that is damaged all the same is never guessed at: a node that
+//! The file is replaced as a whole: a new one is written beside it and synced, the two change names, and the folder is
+//! synced. So a crash leaves the old content or the new one. What was the old one is written over the next time: a full
+//! disk does not keep a node from noting that its disk is full. A file that is damaged all the same is never guessed at: a node that
 //! forgot that it is a replica would take writes.
 
 use std::fs::{self, File};
@@ -9,6 +10,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use replication_proto::{Ledger, NodeId};
+use rustix::fs::{CWD, RenameFlags};
 
 /// Its name in the data folder.
 pub const FILE_NAME: &str = "ledger";
@@ -64,12 +66,21 @@ impl LedgerFile {
     /// Those of the disk; then the old content is still there, or the new one is there already.
     pub fn store(&self, ledger: &Ledger) -> io::Result<()> {
         let new = self.folder.join(format!("{FILE_NAME}.new"));
-        let mut file = File::create(&new)?;
-        file.write_all(ledger.encode().as_bytes())?;
+        let content = ledger.encode();
+        let mut file = File::options().write(true).create(true).truncate(false).open(&new)?;
+        file.write_all(content.as_bytes())?;
+        file.set_len(content.len() as u64)?;
         file.sync_all()?;
-        fs::rename(&new, self.path())?;
+        // The first time there is nothing to change names with, and some file systems cannot do that.
+        if rename_with(&new, &self.path(), RenameFlags::EXCHANGE).is_err() {
+            fs::rename(&new, self.path())?;
+        }
         File::open(&self.folder)?.sync_all()
     }
+}
+
+fn rename_with(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
+    Ok(rustix::fs::renameat_with(CWD, from, CWD, to, flags)?)
 }
 
 /// A name for a new node.
@@ -103,6 +114,21 @@ mod tests {
         assert_eq!(file.load(), Ok(Some(ledger(2))));
         file.store(&ledger(3)).unwrap();
         assert_eq!(file.load(), Ok(Some(ledger(3))));
+    }
+
+    /// No space is taken by a ledger that is not longer than the longest before it.
+    #[test]
+    fn the_file_before_the_last_makes_room_for_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = LedgerFile::in_folder(folder.path());
+        let mut long = ledger(1);
+        long.detached = (0..100).map(replication_proto::Db).collect();
+        let mut numbers = std::collections::BTreeSet::new();
+        for round in 0..6 {
+            file.store(&if round % 3 == 0 { long.clone() } else { ledger(round) }).unwrap();
+            numbers.insert(std::os::unix::fs::MetadataExt::ino(&fs::metadata(file.path()).unwrap()));
+        }
+        assert_eq!((file.load(), numbers.len()), (Ok(Some(ledger(5))), 2));
     }
 
     #[test]

@@ -67,6 +67,7 @@ fn case_22_a_copy_that_finds_no_room_is_made_when_there_is_some() {
     });
     pair.proxy.set(Weather::Fair);
     until_told(&pair.replica);
+    assert!(disk.free() > 1 << 20, "what was known not to fit was not begun with");
     let pid = pair.replica.pid();
     let tried = full_syncs(&pair.replica);
     assert!((1..10).contains(&tried), "{tried} attempts");

@@ -62,8 +62,12 @@ impl Server {
     fn start_again(folder: TempDir, environment: Vec<(String, PathBuf)>, args: Vec<String>) -> Self {
         for _ in 0..PORTS_TRIED {
             let port = free_port();
+            let logged = std::fs::metadata(folder.path().join("stdout")).map_or(0, |meta| meta.len() as usize);
             let mut child = spawn(folder.path(), port, &environment, &args);
-            if wait_for_answer(&mut child, port) {
+            // A stranger may have taken the port meanwhile, and would answer as well.
+            let is_quiet = args.iter().any(|arg| arg == "--logfile");
+            let listens = || is_quiet || has_said(folder.path(), logged, "listening on");
+            if wait_for_answer(&mut child, port, listens) {
                 return Self { child, port, folder, args, environment };
             }
             let said = std::fs::read_to_string(folder.path().join("stderr")).unwrap_or_default();
@@ -191,12 +195,18 @@ fn spawn(folder: &Path, port: u16, environment: &[(String, PathBuf)], args: &[St
     command.spawn().unwrap()
 }
 
+/// Whether a server has logged this since its log had so many bytes.
+fn has_said(folder: &Path, since: usize, what: &str) -> bool {
+    let log = std::fs::read(folder.join("stdout")).unwrap_or_default();
+    String::from_utf8_lossy(&log[since.min(log.len())..]).contains(what)
+}
+
 /// Whether the server answers; `false`: it has ended.
-fn wait_for_answer(child: &mut Child, port: u16) -> bool {
+fn wait_for_answer(child: &mut Child, port: u16, listens: impl Fn() -> bool) -> bool {
     let mut ended = false;
     until("the server to answer", || {
         ended = child.try_wait().unwrap().is_some();
-        ended || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+        ended || listens() && std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
     });
     !ended
 }

@@ -36,6 +36,12 @@ impl SmallDisk {
         self.0.path()
     }
 
+    /// Bytes that are free.
+    pub fn free(&self) -> u64 {
+        let stat = rustix::fs::statvfs(self.path()).unwrap();
+        stat.f_bavail * stat.f_frsize
+    }
+
     /// A file that takes room away.
     pub fn fill(&self, mebibytes: usize) -> PathBuf {
         let path = self.path().join("filler");

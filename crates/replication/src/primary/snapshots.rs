@@ -336,3 +336,6 @@ fn random() -> u64 {
     // Without randomness the clock tells runs apart.
     engine::entropy::bytes().map_or_else(|_| engine::instance::system_clock().0, u64::from_le_bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,6 +113,7 @@ impl Transfer {
             done: AtomicBool::new(false),
             failed: Mutex::default(),
         };
+        shared.find_room(&folder)?;
         let began = Instant::now();
         shared.fetch(&mut peer, total)?;
         let millis = began.elapsed().as_millis();
@@ -213,6 +214,24 @@ fn files_once(manifest: &Manifest) -> VecDeque<(u32, &FileEntry)> {
 }
 
 impl<'a> Shared<'a> {
+    /// Fails if the disk certainly has no room for what is missing: a copy that fills the disk would take it from the logs
+    /// of the databases that follow.
+    fn find_room(&self, folder: &Path) -> Result<(), Broken> {
+        let missing = |(_, file): &(u32, &FileEntry)| match self.similar(file) {
+            // Perhaps it need not be fetched.
+            Some(_) if self.parts.lacks(file) => 0,
+            Some(_) | None => file.size.saturating_sub(self.parts.bytes_of(file)),
+        };
+        let wanted: u64 = self.todo.lock().iter().map(missing).sum();
+        let stat = rustix::fs::statvfs(folder).map_err(|error| Broken::disk(&error.into(), "the data folder"))?;
+        let room = stat.f_bavail.saturating_mul(stat.f_frsize);
+        if wanted > room {
+            let detail = format!("the copy needs {wanted} bytes more, and the disk has room for {room}");
+            return Err(Broken::new(Cause::NoSpace, detail));
+        }
+        Ok(())
+    }
+
     /// Has everything fetched by several threads, and looks after them.
     fn fetch(&'a self, peer: &mut Peer, total: u64) -> Result<(), Broken> {
         let counted: u64 = self.todo.lock().iter().map(|(_, file)| file.size).sum();

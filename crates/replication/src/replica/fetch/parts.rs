@@ -70,6 +70,11 @@ impl Parts {
         !self.path(&entry.checksum).exists()
     }
 
+    /// Bytes that are here of a file, right or wrong.
+    pub fn bytes_of(&self, entry: &FileEntry) -> u64 {
+        self.path(&entry.checksum).metadata().map_or(0, |meta| meta.len())
+    }
+
     /// Takes a file that may be the wanted one; its content is checked later like everything here.
     pub fn adopt(&self, found: &Path, entry: &FileEntry) -> io::Result<()> {
         fs::hard_link(found, self.path(&entry.checksum))
