@@ -30,8 +30,9 @@ use set::RowSet;
 pub use set::{Known, remove_range};
 
 const PARTS: usize = 64;
-/// Settle holds a mutex for so many rows at a time.
+/// Settle holds a mutex for so many rows at a time, and for about so many bytes that it copies.
 const TAKE_ROWS: usize = if cfg!(test) { 4 } else { 1024 };
+const TAKE_BYTES: usize = if cfg!(test) { 64 } else { 64 << 10 };
 /// Sets per part of which reads of the store are counted.
 const DEMANDS: usize = 32;
 /// So many reads of the store make a set wanted.
@@ -248,10 +249,12 @@ impl Rows {
             let changed = part.lock().changed();
             for (rows, keys) in changed {
                 let mut mark = TakenSet { rows, keys: Vec::with_capacity(keys.len()) };
+                let mut rest = &keys[..];
                 // At least once, for the sake of the ranges.
-                for chunk in keys.chunks(TAKE_ROWS).chain(keys.is_empty().then_some(&[][..])) {
-                    if let Some(set) = part.lock().by_id.get_mut(&rows) {
-                        set.take(rows, chunk, &mut mark.keys, &mut taken.writes);
+                while let Some(set) = part.lock().by_id.get_mut(&rows) {
+                    rest = set.take(rows, rest, &mut mark.keys, &mut taken.writes);
+                    if rest.is_empty() {
+                        break;
                     }
                 }
                 taken.sets.push(mark);

@@ -14,7 +14,9 @@ const FILL_DEPTH: u32 = 16;
 /// Of so many members those are chosen by chance that fill a set: hardly one is chosen twice.
 const FILL_MEMBERS: u64 = 1_000_000_000;
 
-const WORKLOADS: [Workload; 16] = [
+const WORKLOADS: [Workload; 17] = [
+    // What the network and the protocol cost without any data.
+    Workload::test("ping_mbulk").reads(),
     Workload::test("set"),
     Workload::test("get").reads(),
     Workload::test("incr"),

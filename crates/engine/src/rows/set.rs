@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use keyspace::RowsId;
 
-use super::{Birth, Growth, Overlaid, RowKey, RowPage, RowRange, RowValue};
+use super::{Birth, Growth, Overlaid, RowKey, RowPage, RowRange, RowValue, TAKE_BYTES, TAKE_ROWS};
 use crate::store::{Direction, Write};
 
 /// What a row costs beyond its bytes.
@@ -284,17 +284,28 @@ impl RowSet {
         Some(changed)
     }
 
-    /// Copies what has become of some rows. Ranges come before all that was put into them later: a range that is cleared
-    /// between two calls comes before the rows of the second.
-    pub fn take(&mut self, rows: RowsId, keys: &[RowKey], taken: &mut Vec<(RowKey, u64)>, writes: &mut Vec<Write>) {
+    /// Copies what has become of some rows; answers those that are left for another call. Ranges come before all that was
+    /// put into them later: a range that is cleared between two calls comes before the rows of the second.
+    pub fn take<'k>(
+        &mut self,
+        rows: RowsId,
+        keys: &'k [RowKey],
+        taken: &mut Vec<(RowKey, u64)>,
+        writes: &mut Vec<Write>,
+    ) -> &'k [RowKey] {
         for cleared in self.cleared.iter_mut().filter(|cleared| !cleared.taken) {
             cleared.taken = true;
             let (from, to) = (cleared.range.from.clone(), cleared.range.to.clone());
             writes.push(Write::DeleteRows { rows, from, to });
         }
-        for key in keys {
+        let mut bytes = 0;
+        for (at, key) in keys.iter().enumerate() {
+            if at == TAKE_ROWS || bytes >= TAKE_BYTES {
+                return &keys[at..];
+            }
             let row = key.to_vec();
             if let Some(found) = self.rows.get(key).filter(|found| found.dirty) {
+                bytes += found.value.len();
                 taken.push((key.clone(), found.lsn));
                 writes.push(Write::PutRow { rows, row, value: found.value.to_vec() });
             } else if let Some(lsn) = self.gone.get(key) {
@@ -302,6 +313,7 @@ impl RowSet {
                 writes.push(Write::DeleteRow { rows, row });
             }
         }
+        &[]
     }
 
     /// The store has these rows as they were at these LSNs.
