@@ -19,7 +19,8 @@ const STEP_BYTES: usize = 256 << 10;
 /// Rows that are filled in at most before the settle thread does something else.
 const ROWS_A_TURN: usize = 64 << 10;
 
-/// Lets go of rows while there is too much in memory. `idle`: also looks for sets that nobody uses.
+/// Lets go of rows that are over their share. With [`Eviction::Idle`], which makes sets grow old, also of those that nobody
+/// has used for some rounds, if memory is short.
 pub fn make_room(instance: &Instance, eviction: Eviction) {
     let budget = &instance.budget;
     for shard in instance.shards() {
@@ -41,8 +42,11 @@ pub fn make_room(instance: &Instance, eviction: Eviction) {
 pub fn fill(instance: &Instance) {
     let mut left = ROWS_A_TURN;
     for shard in instance.shards() {
-        if !has_room(&instance.budget) || shard.is_damaged() || shard.is_retired() {
+        if !has_room(&instance.budget) {
             return;
+        }
+        if shard.is_damaged() || shard.is_retired() {
+            continue;
         }
         for (rows, most) in shard.rows.wanted() {
             let most = most.min(left);
@@ -51,7 +55,7 @@ pub fn fill(instance: &Instance) {
                 Err(fault) => {
                     // Who reads it next meets the same fault and says so.
                     tracing::warn!(database = shard.database, %fault, "rows cannot be read ahead");
-                    return;
+                    break;
                 }
             }
         }

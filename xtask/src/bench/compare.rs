@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::instance::{Instance, Product};
 use super::redis_benchmark::{Line, Run, What};
+use super::report::Section;
 use super::stats::{Spread, ratio};
 use super::{Bench, Breadth};
 use crate::failure::Outcome;
@@ -95,6 +96,22 @@ pub fn depths(bench: &Bench) -> &'static [u32] {
         Breadth::Usual => &[1, 16],
         Breadth::Full => &[1, 16, 64],
     }
+}
+
+/// A table with a row for each workload and depth, in which `cells` follow the workload's name and the depth.
+pub fn table<W>(
+    bench: &Bench,
+    workloads: &[W],
+    name: impl Fn(&W) -> &'static str,
+    cells: impl Fn(&W, u32) -> Outcome<Vec<String>>,
+) -> Outcome<Section> {
+    let mut section = Section::new(NOTE, &[&["workload", "P"][..], &COLUMNS].concat());
+    for workload in workloads {
+        for &depth in depths(bench) {
+            section.row([vec![name(workload).to_owned(), depth.to_string()], cells(workload, depth)?].concat());
+        }
+    }
+    Ok(section)
 }
 
 /// One run on one server.

@@ -79,14 +79,9 @@ impl Workload {
 }
 
 pub fn measure(bench: &Bench) -> Outcome<Vec<Section>> {
-    let mut section = Section::new(compare::NOTE, &[&["workload", "P"][..], &compare::COLUMNS].concat());
-    for workload in WORKLOADS {
-        for &depth in compare::depths(bench) {
-            let cells = cells(bench, &workload, depth)?;
-            section.row([vec![workload.name.to_owned(), depth.to_string()], cells].concat());
-        }
-    }
-    Ok(vec![section])
+    let table =
+        compare::table(bench, &WORKLOADS, |workload| workload.name, |workload, depth| cells(bench, workload, depth));
+    Ok(vec![table?])
 }
 
 fn cells(bench: &Bench, workload: &Workload, depth: u32) -> Outcome<Vec<String>> {

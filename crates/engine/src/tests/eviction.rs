@@ -6,7 +6,7 @@ use super::{Rig, calls};
 use crate::memory_store::Temper;
 use crate::row_memory;
 use crate::rows::Eviction;
-use crate::run::{Abort, Scope};
+use crate::run::{Abort, LockKey, Scope};
 
 #[test]
 fn dirty_records_are_never_evicted_and_clean_ones_are() {
@@ -173,4 +173,26 @@ fn a_value_that_is_read_often_is_read_from_memory_and_one_that_is_not_makes_way(
     assert_eq!(clean(&rig), 0, "there is no room");
     assert_eq!(rig.get("a"), whole);
     rig.audit();
+}
+
+#[test]
+fn rows_are_read_ahead_beside_a_damaged_shard() {
+    let mut rig = Rig::new();
+    rig.set("a", "v");
+    let keys = [LockKey { database: 1, key: b"a" }];
+    rig.run(Scope::Keys(&keys), 1, &mut |view| {
+        string::write(view, b"a", 0, &[7; 12_293]).map_err(calls::stop)?;
+        Ok(())
+    });
+    rig.settle();
+    rig.evict();
+    for _ in 0..2 {
+        rig.run(Scope::Keys(&keys), 1, &mut |view| {
+            string::read(view, b"a", 0, u64::MAX, &mut |_| {}).map_err(calls::stop)
+        });
+    }
+    let damaged = rig.instance().shard(0).unwrap();
+    damaged.set_refusal(Some(damaged.corrupt("a test says so")));
+    rig.instance().read_ahead();
+    assert!(rig.instance().shard(1).unwrap().rows.total_size().clean > 0);
 }
