@@ -14,6 +14,7 @@ mod range;
 mod set;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::{Add, AddAssign, Neg};
@@ -69,6 +70,19 @@ pub struct RowPage {
     pub cleared: Vec<RowRange>,
     /// Differs from that of an earlier page when rows may have moved to the store since.
     pub settled: u64,
+}
+
+/// How a visit of rows in memory ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Visited {
+    /// It did not begin: the store may have others.
+    Unknown,
+    /// Who looked had seen enough.
+    Enough,
+    /// There are no more rows.
+    All,
+    /// There may be more after this one.
+    More(RowKey),
 }
 
 /// What the memory knows about a row.
@@ -179,6 +193,37 @@ impl Rows {
             part.note_demand(rows);
         }
         page
+    }
+
+    /// Visits the rows of a range, at most so many, if all of them are in memory. `seen` runs under a mutex that others
+    /// wait for: it copies or counts, no more.
+    pub fn visit(
+        &self,
+        rows: RowsId,
+        range: &RowRange,
+        direction: Direction,
+        most: usize,
+        seen: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Visited {
+        let mut part = self.part(rows).lock();
+        part.by_id.get_mut(&rows).map_or(Visited::Unknown, |set| set.visit(range, direction, most, seen))
+    }
+
+    /// How many rows a range has, if all of them are in memory.
+    #[must_use]
+    pub fn count(&self, rows: RowsId, range: &RowRange) -> Option<usize> {
+        self.part(rows).lock().by_id.get_mut(&rows)?.count(range)
+    }
+
+    /// Shows the row before which a range has so many others, if all of them are in memory; says whether there is one.
+    pub fn nth(
+        &self,
+        rows: RowsId,
+        range: &RowRange,
+        number: usize,
+        seen: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Option<bool> {
+        self.part(rows).lock().by_id.get_mut(&rows)?.nth(range, number, seen)
     }
 
     /// Takes in the changes of a commit.

@@ -206,6 +206,26 @@ pub trait View {
         seen: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), Stop>;
 
+    /// How many rows `from..to` has (empty `to`: to the end), if that is known without a look at each.
+    fn count_rows(&mut self, key: &[u8], rows: RowsId, from: &[u8], to: &[u8]) -> Option<u64> {
+        let _ = (key, rows, from, to);
+        None
+    }
+
+    /// Shows the row of `from..to` before which the range has `number` others, and says whether there is one, if that is
+    /// known without a look at each.
+    fn nth_row(
+        &mut self,
+        key: &[u8],
+        rows: RowsId,
+        range: [&[u8]; 2],
+        number: u64,
+        seen: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Option<bool> {
+        let _ = (key, rows, range, number, seen);
+        None
+    }
+
     /// Writes one row. The frame must also change the owner's record ([`View::touch`] at least).
     ///
     /// # Errors

@@ -28,16 +28,6 @@ impl RowRange {
         (Bound::Included(from), to)
     }
 
-    /// The bound at which a walk through it begins: who stops at the other end himself saves looking for it.
-    #[must_use]
-    pub fn bound_of_begin(&self, direction: Direction) -> (Bound<&[u8]>, Bound<&[u8]>) {
-        match direction {
-            Direction::Forward => (Bound::Included(&self.from), Bound::Unbounded),
-            Direction::Backward if self.to.is_empty() => (Bound::Unbounded, Bound::Unbounded),
-            Direction::Backward => (Bound::Unbounded, Bound::Excluded(&self.to)),
-        }
-    }
-
     /// Whether no row can belong to it.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -1,11 +1,11 @@
 //! One row set in memory.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 use keyspace::RowsId;
 
-use super::{Birth, Growth, Overlaid, RowKey, RowPage, RowRange, RowValue, TAKE_BYTES, TAKE_ROWS};
+use super::tree::RowTree;
+use super::{Birth, Growth, Overlaid, RowKey, RowPage, RowRange, RowValue, TAKE_BYTES, TAKE_ROWS, Visited};
 use crate::store::{Direction, Write};
 
 /// What a row costs beyond its bytes.
@@ -30,9 +30,9 @@ pub enum Known {
 #[derive(Debug)]
 pub struct RowSet {
     /// Rows that there are: the dirty ones, and those that are known.
-    rows: BTreeMap<RowKey, Row>,
+    rows: RowTree<Row>,
     /// Rows that are gone, by the LSN since when; the store may have them still.
-    gone: BTreeMap<RowKey, u64>,
+    gone: RowTree<u64>,
     /// Every row that is dirty or gone is named here at least once, but for those that settle has taken.
     changed: Vec<RowKey>,
     cleared: Vec<Cleared>,
@@ -75,8 +75,8 @@ impl RowSet {
             Birth::Unknown => Known::Nothing,
         };
         Self {
-            rows: BTreeMap::new(),
-            gone: BTreeMap::new(),
+            rows: RowTree::default(),
+            gone: RowTree::default(),
             changed: Vec::new(),
             cleared: Vec::new(),
             known,
@@ -131,7 +131,7 @@ impl RowSet {
             out.extend_from_slice(&found.value);
             return Overlaid::Is;
         }
-        if self.knows(row) || self.gone.contains_key(row) || self.is_cleared(row) {
+        if self.knows(row) || self.gone.find(row).is_ok() || self.is_cleared(row) {
             Overlaid::Gone
         } else {
             Overlaid::Unknown
@@ -146,14 +146,7 @@ impl RowSet {
         self.freshness = FRESH;
         let complete = self.knows_all_of(range);
         let mut page = RowPage { rows: VecDeque::new(), more: false, complete, cleared: Vec::new(), settled };
-        let mut rows = self.rows.range::<[u8], _>(range.bound_of_begin(direction));
-        let mut next_row = || {
-            let next = match direction {
-                Direction::Forward => rows.next(),
-                Direction::Backward => rows.next_back(),
-            };
-            next.filter(|(row, _)| range.holds(row))
-        };
+        let mut rows = self.rows.walk(range, direction);
         let mut take = |row: &RowKey, value: Option<&RowValue>| {
             page.more = page.rows.len() == most;
             if !page.more {
@@ -162,31 +155,20 @@ impl RowSet {
             !page.more
         };
         if complete {
-            while let Some((row, found)) = next_row() {
-                if !take(row, Some(&found.value)) {
-                    break;
-                }
-            }
+            let _ = rows.all(|(row, found)| take(row, Some(&found.value)));
             return page;
         }
-        let mut gone = self.gone.range::<[u8], _>(range.bound_of_begin(direction));
-        let mut next_gone = || {
-            let next = match direction {
-                Direction::Forward => gone.next(),
-                Direction::Backward => gone.next_back(),
-            };
-            next.filter(|(row, _)| range.holds(row))
-        };
-        let (mut row, mut absent) = (next_row(), next_gone());
+        let mut gone = self.gone.walk(range, direction);
+        let (mut row, mut absent) = (rows.next(), gone.next());
         loop {
             let taken = match (row, absent) {
                 (None, None) => break,
                 (Some((key, found)), other) if other.is_none_or(|(other, _)| direction.is_before(key, other)) => {
-                    row = next_row();
+                    row = rows.next();
                     take(key, Some(&found.value))
                 }
                 (_, Some((key, _))) => {
-                    absent = next_gone();
+                    absent = gone.next();
                     take(key, None)
                 }
                 (Some(_), None) => break,
@@ -199,40 +181,82 @@ impl RowSet {
         page
     }
 
+    /// Visits the rows of a range, at most so many, if all of them are known.
+    pub fn visit(
+        &mut self,
+        range: &RowRange,
+        direction: Direction,
+        most: usize,
+        seen: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Visited {
+        self.freshness = FRESH;
+        if !self.knows_all_of(range) {
+            return Visited::Unknown;
+        }
+        for (at, (row, found)) in self.rows.walk(range, direction).enumerate() {
+            if !seen(row, &found.value) {
+                return Visited::Enough;
+            }
+            if at + 1 == most {
+                return Visited::More(row.clone());
+            }
+        }
+        Visited::All
+    }
+
+    /// How many rows a range has, if all of them are known.
+    pub fn count(&mut self, range: &RowRange) -> Option<usize> {
+        self.freshness = FRESH;
+        self.knows_all_of(range).then(|| self.rows.count(range))
+    }
+
+    /// Shows the row before which a range has so many others, if all of them are known; says whether there is one.
+    pub fn nth(&mut self, range: &RowRange, number: usize, seen: &mut dyn FnMut(&[u8], &[u8])) -> Option<bool> {
+        self.freshness = FRESH;
+        if !self.knows_all_of(range) {
+            return None;
+        }
+        let found = self.rows.nth(range, number);
+        if let Some((row, found)) = found {
+            seen(row, &found.value);
+        }
+        Some(found.is_some())
+    }
+
     pub fn put(&mut self, row: RowKey, value: RowValue, lsn: u64) {
-        let was_gone = self.gone.remove(&row).is_some();
+        let was_gone = !self.gone.is_empty() && self.gone.remove(&row).is_some();
         if was_gone {
             self.size.dirty -= cost_of_gone(&row);
         }
-        let new = cost(&row, &value);
-        match self.rows.entry(row) {
-            Entry::Vacant(vacant) => {
+        self.size.dirty += cost(&row, &value);
+        match self.rows.find(&row) {
+            Err(place) => {
                 if !was_gone {
-                    self.changed.push(vacant.key().clone());
+                    self.changed.push(row.clone());
                 }
-                vacant.insert(Row { value, lsn, dirty: true });
+                self.rows.insert_at(place, row, Row { value, lsn, dirty: true });
             }
-            Entry::Occupied(mut occupied) => {
-                let was = cost(occupied.key(), &occupied.get().value);
-                if occupied.get().dirty {
+            Ok(place) => {
+                let old = self.rows.value_mut(place);
+                let was = cost(&row, &old.value);
+                if old.dirty {
                     self.size.dirty -= was;
                 } else {
                     self.size.clean -= was;
-                    self.changed.push(occupied.key().clone());
+                    self.changed.push(row);
                 }
-                occupied.insert(Row { value, lsn, dirty: true });
+                *old = Row { value, lsn, dirty: true };
             }
         }
-        self.size.dirty += new;
     }
 
     pub fn delete(&mut self, row: RowKey, lsn: u64) {
         let was_dirty = match self.rows.remove(&row) {
-            Some(old) if old.dirty => {
+            Some((_, old)) if old.dirty => {
                 self.size.dirty -= cost(&row, &old.value);
                 true
             }
-            Some(old) => {
+            Some((_, old)) => {
                 self.size.clean -= cost(&row, &old.value);
                 false
             }
@@ -240,24 +264,24 @@ impl RowSet {
             None if self.knows(&row) => return,
             None => false,
         };
-        match self.gone.entry(row) {
-            Entry::Occupied(mut gone) => drop(gone.insert(lsn)),
-            Entry::Vacant(vacant) => {
+        match self.gone.find(&row) {
+            Ok(place) => *self.gone.value_mut(place) = lsn,
+            Err(place) => {
                 if !was_dirty {
-                    self.changed.push(vacant.key().clone());
+                    self.changed.push(row.clone());
                 }
-                self.size.dirty += cost_of_gone(vacant.key());
-                vacant.insert(lsn);
+                self.size.dirty += cost_of_gone(&row);
+                self.gone.insert_at(place, row, lsn);
             }
         }
     }
 
     pub fn clear(&mut self, range: RowRange) {
-        for (row, old) in remove_range(&mut self.rows, &range) {
+        for (row, old) in self.rows.remove_range(&range) {
             let bytes = if old.dirty { &mut self.size.dirty } else { &mut self.size.clean };
             *bytes -= cost(&row, &old.value);
         }
-        for (row, _) in remove_range(&mut self.gone, &range) {
+        for (row, _) in self.gone.remove_range(&range) {
             self.size.dirty -= cost_of_gone(&row);
         }
         // What was cleared is still named.
@@ -265,7 +289,7 @@ impl RowSet {
             let mut changed = std::mem::take(&mut self.changed);
             changed.sort_unstable();
             changed.dedup();
-            changed.retain(|key| self.gone.contains_key(key) || self.rows.get(key).is_some_and(|row| row.dirty));
+            changed.retain(|key| self.gone.find(key).is_ok() || self.rows.get(key).is_some_and(|row| row.dirty));
             self.changed = changed;
         }
         // Ranges that grow from one end, as those of a list that is trimmed, do not pile up.
@@ -316,7 +340,9 @@ impl RowSet {
     /// The store has these rows as they were at these LSNs.
     pub fn written(&mut self, taken: &[(RowKey, u64)]) {
         for (key, lsn) in taken {
-            if let Some(row) = self.rows.get_mut(key) {
+            if let Ok(place) = self.rows.find(key) {
+                let knows = self.knows(key);
+                let row = self.rows.value_mut(place);
                 if !row.dirty {
                     continue;
                 }
@@ -327,14 +353,14 @@ impl RowSet {
                 row.dirty = false;
                 let cost = cost(key, &row.value);
                 self.size.dirty -= cost;
-                if self.knows(key) {
+                if knows {
                     self.size.clean += cost;
                 } else {
-                    self.rows.remove(key);
+                    self.rows.remove_at(place);
                 }
-            } else if let Some(since) = self.gone.get(key) {
-                if since == lsn {
-                    self.gone.remove(key);
+            } else if let Ok(place) = self.gone.find(key) {
+                if self.gone.row(place).1 == *lsn {
+                    self.gone.remove_at(place);
                     self.size.dirty -= cost_of_gone(key);
                 } else {
                     self.changed.push(key.clone());
@@ -362,12 +388,11 @@ impl RowSet {
     pub fn let_go(&mut self) -> impl Sized + use<> {
         let mut clean = std::mem::take(&mut self.rows);
         for key in &self.changed {
-            if let Some((key, row)) = clean.remove_entry(key) {
-                if row.dirty {
-                    self.rows.insert(key, row);
-                } else {
-                    clean.insert(key, row);
-                }
+            if let Ok(place) = clean.find(key)
+                && clean.row(place).1.dirty
+            {
+                let (key, row) = clean.remove_at(place);
+                self.rows.insert(key, row);
             }
         }
         self.known = Known::Nothing;
@@ -386,12 +411,12 @@ impl RowSet {
     /// Takes in rows that the store has now, from [`RowSet::unknown_from`] up to where all is known then.
     pub fn fill(&mut self, stored: Vec<(RowKey, RowValue)>, known: Known) {
         for (row, value) in stored {
-            if self.gone.contains_key(&row) || self.is_cleared(&row) {
+            if self.gone.find(&row).is_ok() || self.is_cleared(&row) {
                 continue;
             }
-            if let Entry::Vacant(vacant) = self.rows.entry(row) {
-                self.size.clean += cost(vacant.key(), &value);
-                vacant.insert(Row { value, lsn: 0, dirty: false });
+            if let Err(place) = self.rows.find(&row) {
+                self.size.clean += cost(&row, &value);
+                self.rows.insert_at(place, row, Row { value, lsn: 0, dirty: false });
             }
         }
         self.known = known;
@@ -400,8 +425,8 @@ impl RowSet {
     #[cfg(test)]
     pub fn check(&self) {
         let mut size = Growth::default();
-        for (key, row) in &self.rows {
-            assert!(!self.gone.contains_key(key), "{key:?} is there and gone");
+        for (key, row) in self.rows.iter() {
+            assert!(self.gone.find(key).is_err(), "{key:?} is there and gone");
             if row.dirty {
                 size.dirty += cost(key, &row.value);
                 assert!(self.changed.contains(key), "{key:?} is dirty and settle is not told");
@@ -410,7 +435,7 @@ impl RowSet {
                 assert!(self.knows(key), "{key:?} is clean, beyond what is known");
             }
         }
-        for key in self.gone.keys() {
+        for (key, _) in self.gone.iter() {
             size.dirty += cost_of_gone(key);
             assert!(self.changed.contains(key), "{key:?} is gone and settle is not told");
         }

@@ -9,8 +9,11 @@ use keyspace::{Record, RowsId, Stop};
 
 use super::{FetchLimit, FetchedRows, Need, RowsNeed, SetWrites, Txn};
 use crate::row_walk::{self, Ended};
-use crate::rows::{Overlaid, RowChange, RowKey, RowRange};
+use crate::rows::{Overlaid, RowChange, RowKey, RowRange, Visited};
 use crate::store::{Direction, Found};
+
+/// Rows that are visited in memory before others get a turn.
+const VISIT_ROWS: usize = if cfg!(test) { 4 } else { 256 };
 
 impl<'r> Txn<'r> {
     fn own_writes(&self, rows: RowsId) -> Option<&SetWrites> {
@@ -75,6 +78,17 @@ impl<'r> Txn<'r> {
         };
         let mut rest = range.clone();
         loop {
+            match shard.rows.visit(rows, &rest, direction, VISIT_ROWS, &mut |row, value| merge.stored(row, value)) {
+                Visited::Unknown => break,
+                Visited::Enough => return Ok(()),
+                Visited::All => {
+                    merge.finish();
+                    return Ok(());
+                }
+                Visited::More(last) => rest = rest.beyond(last.into_vec(), direction),
+            }
+        }
+        loop {
             if let Some(fetched) = self.fetched_rows(key, rows, &rest, direction) {
                 if !merge.take(fetched, &rest) {
                     return Ok(());
@@ -109,6 +123,24 @@ impl<'r> Txn<'r> {
                 Err(fault) => return Err(self.fail(fault)),
             }
         }
+    }
+
+    /// As `View::count_rows`: only where nothing but the shard's rows is to be counted.
+    pub(super) fn count_known(&self, rows: RowsId, range: &RowRange) -> Option<u64> {
+        let shard = self.part().shard.filter(|_| self.own_writes(rows).is_none())?;
+        shard.rows.count(rows, range).map(|count| count as u64)
+    }
+
+    /// As `View::nth_row`: only where nothing but the shard's rows is to be counted.
+    pub(super) fn nth_known(
+        &self,
+        rows: RowsId,
+        range: &RowRange,
+        number: u64,
+        seen: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Option<bool> {
+        let shard = self.part().shard.filter(|_| self.own_writes(rows).is_none())?;
+        shard.rows.nth(rows, range, usize::try_from(number).ok()?, seen)
     }
 
     /// Misses rows: the desk is to read them without locks.

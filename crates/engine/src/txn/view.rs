@@ -166,6 +166,21 @@ impl View for Txn<'_> {
         self.read_rows(key, rows, &range, Direction::Backward, seen)
     }
 
+    fn count_rows(&mut self, _: &[u8], rows: RowsId, from: &[u8], to: &[u8]) -> Option<u64> {
+        self.count_known(rows, &RowRange { from: from.to_vec(), to: to.to_vec() })
+    }
+
+    fn nth_row(
+        &mut self,
+        _: &[u8],
+        rows: RowsId,
+        [from, to]: [&[u8]; 2],
+        number: u64,
+        seen: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Option<bool> {
+        self.nth_known(rows, &RowRange { from: from.to_vec(), to: to.to_vec() }, number, seen)
+    }
+
     fn put_row(&mut self, key: &[u8], rows: RowsId, row: &[u8], value: &[u8]) -> Result<(), Stop> {
         self.locate_to_write(key)?;
         if self.step.is_some() {

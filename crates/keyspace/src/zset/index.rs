@@ -7,6 +7,9 @@
 //!     row "o" + index key       -> nothing
 //! ```
 //!
+//! A view that knows how many rows lie where, since it has them all in memory, is asked first; the counts are for those
+//! that are not, and for later.
+//!
 //! A block holds the index keys from its boundary up to the next one's; a group's first block has the group's boundary.
 //! A change touches one row of a block, and four bytes of the header. Boundaries are as short as can be; one that would
 //! be long is not made, and the block stays larger: slower, but right.
@@ -327,6 +330,10 @@ impl Index<'_, '_> {
 
     /// How many members have index keys less than `key`.
     pub fn rank(&mut self, key: &[u8]) -> Result<u64, Stop> {
+        let (from, to) = (row(KEY_KIND, b""), row(KEY_KIND, key));
+        if let Some(rank) = self.view.count_rows(self.key, self.rows, &from, &to) {
+            return Ok(rank);
+        }
         let place = header::of_key(self.payload()?, key)?;
         let mut blocks = self.blocks(&place.group.boundary, Some(&after(key)))?;
         let last = blocks.pop().ok_or(Stop::Fault)?;
@@ -341,6 +348,12 @@ impl Index<'_, '_> {
 
     /// The index key of the member of that rank; `None`: there are not so many.
     pub fn at(&mut self, rank: u64) -> Result<Option<Vec<u8>>, Stop> {
+        let (from, to) = (row(KEY_KIND, b""), end_row(KEY_KIND, None));
+        let mut known = None;
+        let mut see = |row: &[u8], _: &[u8]| known = Some(row[1..].to_vec());
+        if self.view.nth_row(self.key, self.rows, [&from, &to], rank, &mut see).is_some() {
+            return Ok(known);
+        }
         let place = header::of_rank(self.payload()?, rank)?;
         let mut left = rank - place.before;
         if left >= u64::from(place.group.members) {

@@ -19,12 +19,14 @@ struct OneKey {
     /// Bytes of rows and of splices that were written.
     written: usize,
     random: u64,
+    /// Whether it answered the last question about numbers of rows: every other one.
+    counts: bool,
 }
 
 impl OneKey {
     fn new(members: usize) -> Self {
         let limits = Limits { zset: Most { entries: members, value: 8 }, ..Limits::default() };
-        Self { record: None, rows: BTreeMap::new(), next_rows: 1, limits, written: 0, random: 1 }
+        Self { record: None, rows: BTreeMap::new(), next_rows: 1, limits, written: 0, random: 1, counts: false }
     }
 
     /// All members, by the rows or the payload, and whether the counts fit them.
@@ -166,6 +168,29 @@ impl View for OneKey {
             }
         }
         Ok(())
+    }
+
+    fn count_rows(&mut self, _: &[u8], rows: RowsId, from: &[u8], to: &[u8]) -> Option<u64> {
+        self.counts = !self.counts;
+        let in_range = |(id, row): &(u64, Vec<u8>)| *id == rows.0 && row.as_slice() >= from && row.as_slice() < to;
+        self.counts.then(|| self.rows.keys().filter(|row| in_range(row)).count() as u64)
+    }
+
+    fn nth_row(
+        &mut self,
+        _: &[u8],
+        rows: RowsId,
+        [from, to]: [&[u8]; 2],
+        number: u64,
+        seen: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Option<bool> {
+        self.counts = !self.counts;
+        if !self.counts {
+            return None;
+        }
+        let in_range = |(id, row): &(u64, Vec<u8>)| *id == rows.0 && row.as_slice() >= from && row.as_slice() < to;
+        let found = self.rows.iter().filter(|(row, _)| in_range(row)).nth(number as usize);
+        Some(found.map(|((_, row), value)| seen(row, value)).is_some())
     }
 
     fn put_row(&mut self, _: &[u8], rows: RowsId, row: &[u8], value: &[u8]) -> Result<(), Stop> {
