@@ -306,7 +306,7 @@ impl fmt::Display for SyncReason {
 /// How far a replica's shard is. Each is at most the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Positions {
-    /// The end of its log.
+    /// The end of what is in its log's file.
     pub received: Lsn,
     /// What readers see.
     pub applied: Lsn,

@@ -1,4 +1,4 @@
-//! Whether the store takes writes, as RocksDB tells from its background threads.
+//! What RocksDB tells from its background threads: above all whether the store takes writes.
 //!
 //! ```text
 //!            flush, manifest or memtable failed
@@ -16,11 +16,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::store::StoreHealth;
 use rust_rocksdb::event_listener::{
-    BackgroundErrorRecoveryInfo, BackgroundErrorStatus, DBBackgroundErrorReason, EventListener, MutableStatus,
-    StatusSeverity,
+    BackgroundErrorRecoveryInfo, BackgroundErrorStatus, CompactionJobInfo, DBBackgroundErrorReason, EventListener,
+    MutableStatus, StatusSeverity,
 };
 
 use crate::refusal::is_no_space;
+
+/// How far compactions stand back behind all other threads, in the kernel's -20..=19. They can wait; a client, settle
+/// and a flush cannot. When they fall far behind, RocksDB slows settle down, which leaves them the processor.
+const COMPACTION_NICENESS: i32 = 10;
 
 /// The present failure, if any, and counts.
 #[derive(Debug, Default)]
@@ -70,6 +74,12 @@ impl Health {
 pub(crate) struct Listener(Arc<Health>);
 
 impl EventListener for Listener {
+    /// Called by the thread that is about to compact. Its pool does nothing else.
+    fn on_compaction_begin(&self, _info: &CompactionJobInfo) {
+        // Without the right to say so, all threads are equal.
+        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), COMPACTION_NICENESS);
+    }
+
     fn on_background_error(&self, reason: DBBackgroundErrorReason, status: MutableStatus) {
         let Err(error) = status.result() else { return };
         self.0.errors.fetch_add(1, Ordering::Relaxed);

@@ -13,8 +13,9 @@ use crate::manifest::{File, Manifest, checksum};
 /// How far a shard is.
 pub fn positions(instance: &Instance, db: Db) -> Option<Positions> {
     let shard = instance.shard(db.0 as usize)?;
-    let end = shard.log.end();
-    Some(Positions { received: end, applied: end, synced: shard.log.synced() })
+    let synced = shard.log.synced();
+    let written = shard.log.written();
+    Some(Positions { received: written, applied: written, synced: synced.min(written) })
 }
 
 /// Applies frames of a primary.

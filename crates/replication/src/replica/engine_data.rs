@@ -49,10 +49,11 @@ impl Data for EngineData {
 
     fn positions(&self, db: Db) -> Positions {
         let Some(shard) = self.instance.shard(db.0 as usize) else { return Positions::default() };
-        // In this order, so that none is larger than the one before.
+        // In this order, so that none is larger than the one before. What is only in memory is gone when this process is
+        // killed, so it does not count yet.
         let synced = shard.log.synced();
-        let end = shard.log.end();
-        Positions { received: end, applied: end, synced: synced.min(end) }
+        let written = shard.log.written();
+        Positions { received: written, applied: written, synced: synced.min(written) }
     }
 
     fn apply(

@@ -8,6 +8,7 @@ mod expiry;
 mod full_disk;
 mod full_sync;
 mod memory;
+mod niceness;
 
 use std::path::Path;
 use std::sync::Arc;
