@@ -17,6 +17,7 @@ use crate::store::Direction;
 const LEAF: usize = if cfg!(test) { 4 } else { 32 };
 /// Leaves of a branch.
 const BRANCH: usize = if cfg!(test) { 4 } else { 256 };
+const _: () = assert!(LEAF <= 1 << u8::BITS, "places of a leaf are bytes");
 
 /// The map.
 #[derive(Debug)]
@@ -52,8 +53,17 @@ struct Branch<V> {
 
 #[derive(Debug)]
 struct Leaf<V> {
-    heads: Box<[u64; LEAF]>,
+    order: Box<Order>,
+    /// In no order: to put one in or take one out moves none of the others, or one.
     rows: Vec<(RowKey, V)>,
+}
+
+/// The order of a leaf's rows.
+#[derive(Debug)]
+struct Order {
+    heads: [u64; LEAF],
+    /// Where they lie.
+    at: [u8; LEAF],
 }
 
 impl<V> Default for RowTree<V> {
@@ -82,10 +92,11 @@ impl<V> RowTree<V> {
         let branch = self.level.last_up_to(head, |at| self.branches[at].first() <= key);
         let leaves = &self.branches[branch].leaves;
         let leaf = self.branches[branch].level.last_up_to(head, |at| leaves[at].first() <= key);
-        let rows = &leaves[leaf].rows;
-        let slot = leading(leaves[leaf].heads(), head, |at| rows[at].0.as_slice() < key);
+        let rows = &leaves[leaf];
+        let slot = leading(rows.heads(), head, |slot| rows.row(slot).0.as_slice() < key);
         let place = Place { branch, leaf, slot };
-        if rows.get(slot).is_some_and(|(found, _)| found.as_slice() == key) { Ok(place) } else { Err(place) }
+        let is_there = rows.heads().get(slot) == Some(&head) && rows.row(slot).0.as_slice() == key;
+        if is_there { Ok(place) } else { Err(place) }
     }
 
     /// The value of a row.
@@ -95,18 +106,19 @@ impl<V> RowTree<V> {
 
     /// The row at a place that was found.
     pub fn row(&self, place: Place) -> &(RowKey, V) {
-        &self.branches[place.branch].leaves[place.leaf].rows[place.slot]
+        self.branches[place.branch].leaves[place.leaf].row(place.slot)
     }
 
     /// The value at a place that was found.
     pub fn value_mut(&mut self, place: Place) -> &mut V {
-        &mut self.branches[place.branch].leaves[place.leaf].rows[place.slot].1
+        let leaf = &mut self.branches[place.branch].leaves[place.leaf];
+        &mut leaf.rows[usize::from(leaf.order.at[place.slot])].1
     }
 
     /// Puts a row where [`RowTree::find`] said that it would be.
     pub fn insert_at(&mut self, place: Place, key: RowKey, value: V) {
         if self.branches.is_empty() {
-            let leaf = Leaf { heads: Box::new([0; LEAF]), rows: Vec::new() };
+            let leaf = Leaf::with_room(0);
             self.branches.push(Branch { level: Level::of_one(), leaves: vec![leaf] });
             self.level = Level::of_one();
         }
@@ -162,7 +174,7 @@ impl<V> RowTree<V> {
     /// All rows, in order.
     #[cfg(test)]
     pub fn iter(&self) -> impl Iterator<Item = &(RowKey, V)> {
-        self.branches.iter().flat_map(|branch| &branch.leaves).flat_map(|leaf| &leaf.rows)
+        self.branches.iter().flat_map(|branch| &branch.leaves).flat_map(Leaf::iter)
     }
 
     /// The rows of a range, one way or the other.
@@ -186,7 +198,7 @@ impl<V> RowTree<V> {
         let mut left = number.checked_add(self.rank(&range.from)).filter(|rank| *rank < self.len)?;
         let branch = &self.branches[self.level.take_whole(&mut left)];
         let leaf = &branch.leaves[branch.level.take_whole(&mut left)];
-        leaf.rows.get(left).filter(|(key, _)| range.holds(key))
+        (left < leaf.rows.len()).then(|| leaf.row(left)).filter(|(key, _)| range.holds(key))
     }
 
     /// How many rows come before a key.
@@ -274,7 +286,7 @@ impl<V> Node for Branch<V> {
 
 impl<V> Node for Leaf<V> {
     fn head(&self) -> u64 {
-        self.heads[0]
+        self.order.heads[0]
     }
 
     fn count(&self) -> u32 {
@@ -386,49 +398,75 @@ fn joinable(at: usize, nodes: usize, full: usize, len: impl Fn(usize) -> usize) 
 }
 
 impl<V> Leaf<V> {
+    fn with_room(rows: usize) -> Self {
+        Self { order: Box::new(Order { heads: [0; LEAF], at: [0; LEAF] }), rows: Vec::with_capacity(rows) }
+    }
+
     fn heads(&self) -> &[u64] {
-        &self.heads[..self.rows.len()]
+        &self.order.heads[..self.rows.len()]
+    }
+
+    /// The row that is number `slot` in order.
+    fn row(&self, slot: usize) -> &(RowKey, V) {
+        &self.rows[usize::from(self.order.at[slot])]
+    }
+
+    #[cfg(test)]
+    fn iter(&self) -> impl Iterator<Item = &(RowKey, V)> {
+        (0..self.rows.len()).map(|slot| self.row(slot))
     }
 
     fn first(&self) -> &[u8] {
-        &self.rows[0].0
+        &self.row(0).0
     }
 
     /// Puts in a row; answers the new leaf to the right of it if it had to be split.
-    fn insert(&mut self, at: usize, key: RowKey, value: V) -> Option<Self> {
+    fn insert(&mut self, slot: usize, key: RowKey, value: V) -> Option<Self> {
         let len = self.rows.len();
         if len < LEAF {
-            self.put(at, key, value);
+            self.put(slot, key, value);
             return None;
         }
         // What grows at its end leaves full leaves behind.
-        let keep = if at == len { len } else { len / 2 };
-        let mut right = Self { heads: Box::new([0; LEAF]), rows: Vec::with_capacity(LEAF) };
-        right.heads[..len - keep].copy_from_slice(&self.heads[keep..]);
-        right.rows.extend(self.rows.drain(keep..));
-        if at <= keep && keep < len {
-            self.put(at, key, value);
+        let keep = if slot == len { len } else { len / 2 };
+        let mut right = Self::with_room(LEAF);
+        while self.rows.len() > keep {
+            let (key, value) = self.remove(keep);
+            right.put(right.rows.len(), key, value);
+        }
+        if slot <= keep && keep < len {
+            self.put(slot, key, value);
         } else {
-            right.put(at - keep, key, value);
+            right.put(slot - keep, key, value);
         }
         Some(right)
     }
 
-    fn put(&mut self, at: usize, key: RowKey, value: V) {
-        self.heads.copy_within(at..self.rows.len(), at + 1);
-        self.heads[at] = head_of(&key);
-        self.rows.insert(at, (key, value));
+    fn put(&mut self, slot: usize, key: RowKey, value: V) {
+        let (len, order) = (self.rows.len(), &mut *self.order);
+        order.heads.copy_within(slot..len, slot + 1);
+        order.at.copy_within(slot..len, slot + 1);
+        order.heads[slot] = head_of(&key);
+        order.at[slot] = len as u8;
+        self.rows.push((key, value));
     }
 
-    fn remove(&mut self, at: usize) -> (RowKey, V) {
-        self.heads.copy_within(at + 1..self.rows.len(), at);
-        self.rows.remove(at)
+    fn remove(&mut self, slot: usize) -> (RowKey, V) {
+        let (len, order) = (self.rows.len(), &mut *self.order);
+        let hole = order.at[slot];
+        order.heads.copy_within(slot + 1..len, slot);
+        order.at.copy_within(slot + 1..len, slot);
+        // The last one comes to lie in the hole.
+        let last = (len - 1) as u8;
+        order.at[..len - 1].iter_mut().filter(|at| **at == last).for_each(|at| *at = hole);
+        self.rows.swap_remove(usize::from(hole))
     }
 
     fn append(&mut self, mut right: Self) {
-        let len = self.rows.len();
-        self.heads[len..len + right.rows.len()].copy_from_slice(&right.heads[..right.rows.len()]);
-        self.rows.append(&mut right.rows);
+        while !right.rows.is_empty() {
+            let (key, value) = right.remove(0);
+            self.put(self.rows.len(), key, value);
+        }
     }
 }
 
@@ -475,7 +513,7 @@ impl<'t, V> Iterator for Walk<'t, V> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let (place, leaf) = self.at?;
-        let (row, head) = (&leaf.rows[place.slot], leaf.heads[place.slot]);
+        let (row, head) = (leaf.row(place.slot), leaf.order.heads[place.slot]);
         let is_in = self.is_open
             || match self.direction {
                 Direction::Forward => head < self.end_head || row.0.as_slice() < self.end,
@@ -521,7 +559,10 @@ mod tests {
                 for (at, leaf) in branch.leaves.iter().enumerate() {
                     assert!((1..=LEAF).contains(&leaf.rows.len()));
                     assert_eq!((branch.level.heads[at], branch.level.counts[at]), (leaf.head(), leaf.count()));
-                    assert!(leaf.rows.iter().zip(leaf.heads.iter()).all(|((key, _), head)| head_of(key) == *head));
+                    assert!(leaf.iter().zip(leaf.heads()).all(|((key, _), head)| head_of(key) == *head));
+                    let mut places = leaf.order.at[..leaf.rows.len()].to_vec();
+                    places.sort_unstable();
+                    assert!(places.iter().enumerate().all(|(at, place)| at == usize::from(*place)));
                 }
             }
         }
