@@ -15,6 +15,8 @@ use hashbrown::HashTable;
 use keyspace::record::LSN_BYTES;
 use keyspace::{Head, Record, RecordError};
 
+use crate::prefetch::prefetch;
+
 /// Stripes of a shard.
 pub const STRIPES: usize = 1024;
 
@@ -229,6 +231,12 @@ impl Entry {
     #[must_use]
     pub fn cost(&self) -> usize {
         allocated(self.bytes.capacity()) + ENTRY_OVERHEAD
+    }
+
+    /// Asks for its bytes ahead of their use.
+    #[inline]
+    pub fn prefetch(&self) {
+        prefetch(self.bytes.as_slice());
     }
 
     /// Notes a use.

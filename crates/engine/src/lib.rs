@@ -11,7 +11,6 @@
 //! ```
 //!
 //! It knows no protocol, no command and no storage library.
-#![forbid(unsafe_code)]
 
 mod apply;
 mod awaited;
@@ -23,9 +22,11 @@ mod expire;
 pub mod fault;
 pub mod files;
 mod folder;
+mod foresight;
 mod hot;
 pub mod instance;
 pub mod memory_store;
+mod prefetch;
 mod quarantine;
 mod recovery;
 mod replace;

@@ -6,6 +6,7 @@ mod calls;
 mod crash;
 mod eviction;
 mod expiry;
+mod foresight;
 mod limits;
 mod model;
 mod opening;

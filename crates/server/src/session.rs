@@ -16,6 +16,7 @@
 pub(crate) mod batch;
 mod blocked;
 mod exec;
+pub(crate) mod window;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -26,7 +27,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use replication::primary::{Arrival, Opening};
-use resp::{Parser, Reply, Request};
+use resp::{Parser, Reply};
 
 use crate::acknowledged;
 use crate::client::{ClientInfo, Kill, Place};
@@ -37,6 +38,7 @@ use crate::outbox::Outbox;
 use crate::pause::Nature;
 use crate::rules::Rules;
 use crate::session::batch::{Batch, Halt, Need, Why, end_reply};
+use crate::session::window::Window;
 use crate::session_commands::links;
 use crate::session_commands::waits::Awaited;
 use crate::shared::clock;
@@ -57,7 +59,7 @@ const MOVED_REQUEST: usize = 64 << 10;
 /// The buffers that the sessions of a worker read into, one after the other.
 pub(crate) struct Reading {
     pub buffer: Vec<u8>,
-    pub request: Request,
+    pub window: Window,
 }
 
 /// A session.
@@ -273,7 +275,7 @@ impl Session {
         }
         let worker = Rc::clone(&self.worker);
         let mut reading = worker.reading.borrow_mut();
-        let Reading { buffer, request } = &mut *reading;
+        let Reading { buffer, window } = &mut *reading;
         if self.input.len() <= SHARED_PREFIX && self.wanted < buffer.capacity() {
             buffer.clear();
             buffer.extend_from_slice(&self.input);
@@ -282,7 +284,7 @@ impl Session {
                 return Poll::Ready(step);
             }
             self.input = Vec::new();
-            let halt = self.run(request, buffer);
+            let halt = self.run(window, buffer);
             return Poll::Ready(self.conclude(halt, Bytes::Shared(buffer)));
         }
         loop {
@@ -295,7 +297,7 @@ impl Session {
             }
             if self.input.len() >= self.wanted {
                 let input = std::mem::take(&mut self.input);
-                let halt = self.run(request, &input);
+                let halt = self.run(window, &input);
                 return Poll::Ready(self.conclude(halt, Bytes::Own(input)));
             }
             if let Some(step) = self.over_input_limit() {
@@ -335,12 +337,12 @@ impl Session {
         let worker = Rc::clone(&self.worker);
         let mut reading = worker.reading.borrow_mut();
         let input = std::mem::take(&mut self.input);
-        let halt = self.run(&mut reading.request, &input);
+        let halt = self.run(&mut reading.window, &input);
         self.conclude(halt, Bytes::Own(input))
     }
 
     /// Runs the whole requests of `bytes` and hands their output to the turn.
-    fn run(&mut self, request: &mut Request, bytes: &[u8]) -> Halt {
+    fn run(&mut self, window: &mut Window, bytes: &[u8]) -> Halt {
         let rules = self.worker.rules();
         let now = clock();
         let halt = {
@@ -363,7 +365,7 @@ impl Session {
                 clock: now,
                 meter: Batch::begin_meter(),
             };
-            let halt = batch.run(&mut self.parser, request, bytes);
+            let halt = batch.run(&mut self.parser, window, bytes);
             let Batch { marks, changed, .. } = batch;
             self.worker.turn.touch(&marks);
             if !changed.as_gate().is_empty() {

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use crate::session::window::Window;
 use engine::Scratch;
-use resp::Request;
 use socket2::Socket;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, mpsc};
@@ -59,7 +59,7 @@ impl Worker {
             shared,
             desk,
             turn: Turn::default(),
-            reading: RefCell::new(Reading { buffer: Vec::with_capacity(READ_BYTES), request: Request::new() }),
+            reading: RefCell::new(Reading { buffer: Vec::with_capacity(READ_BYTES), window: Window::default() }),
             tools: RefCell::new(Tools { scratch: Scratch::new(seed), keys: Vec::new(), numbers: Numbers::default() }),
             spares: RefCell::default(),
             index,

@@ -64,6 +64,18 @@ fn inline_commands_and_blank_lines() {
 }
 
 #[test]
+fn what_stands_before_a_broken_request_is_run() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.send_raw(b"SET k v\r\nAPPEND k w\r\n*1\r\n:4\r\nSET k never\r\n");
+    assert_eq!(client.read(), ok());
+    assert_eq!(client.read(), Value::Integer(2));
+    assert_eq!(error(&client.read()), "ERR Protocol error: expected '$', got ':'");
+    assert_eq!(client.try_read(), None);
+    assert_eq!(server.connect().ask("GET k"), bulk("vw"));
+}
+
+#[test]
 fn a_broken_protocol_is_answered_and_closed() {
     let server = Server::start(&[]);
     let cases: [(&[u8], &str); 4] = [

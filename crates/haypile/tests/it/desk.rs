@@ -43,6 +43,23 @@ fn a_cold_read_in_a_pipeline_keeps_the_order() {
 }
 
 #[test]
+fn a_cold_read_before_half_a_request_keeps_that_half() {
+    let server = cold();
+    let mut client = server.connect();
+    for n in 0..KEYS / 2 {
+        let (cold, next) = (n * 7 % KEYS, (n + KEYS / 2) * 7 % KEYS);
+        let mut bytes = Vec::new();
+        resp::encode_command(&[b"APPEND", format!("k{cold}").as_bytes(), b"!"], &mut bytes);
+        let half = bytes.len() + 1 + n % 30;
+        resp::encode_command(&[b"GETRANGE", format!("k{next}").as_bytes(), b"0", b"4"], &mut bytes);
+        client.send_raw(&bytes[..half]);
+        assert_eq!(client.read(), Value::Integer(format!("value {cold}!").len() as i64));
+        client.send_raw(&bytes[half..]);
+        assert_eq!(client.read(), bulk("value"));
+    }
+}
+
+#[test]
 fn clients_that_wait_for_the_disk_each_get_their_own_answers() {
     let server = cold();
     let clients = (0..16).map(|client: usize| {

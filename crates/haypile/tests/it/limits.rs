@@ -149,3 +149,29 @@ fn a_password_lets_in_who_knows_it() {
                 configuration is correct?";
     assert_eq!(error(&open.connect().ask("AUTH secret")), said);
 }
+
+#[test]
+fn a_password_in_a_pipeline_counts_from_the_next_request_on() {
+    let server = Server::start(&["--requirepass", "secret"]);
+    // More words than a stranger may send.
+    let mut long = Vec::new();
+    resp::encode_command(&[b"MSET".as_slice(), b"a", b"1", b"b", b"2", b"c", b"3", b"d", b"4", b"e", b"5"], &mut long);
+
+    let mut client = server.connect();
+    client.send_raw(&[b"PING\r\nAUTH secret\r\nPING\r\n".as_slice(), &long, b"GET e\r\n"].concat());
+    assert_eq!(error(&client.read()), "NOAUTH Authentication required.");
+    assert_eq!(client.read(), ok());
+    assert_eq!(client.read(), Value::Simple(b"PONG".to_vec()));
+    assert_eq!(client.read(), ok());
+    assert_eq!(client.read(), Value::Bulk(b"5".to_vec()));
+
+    let mut stranger = server.connect();
+    stranger.send_raw(&[b"AUTH guess\r\n".as_slice(), &long].concat());
+    assert!(error(&stranger.read()).starts_with("WRONGPASS"));
+    assert_eq!(error(&stranger.read()), "ERR Protocol error: unauthenticated multibulk length");
+    assert_eq!(stranger.try_read(), None);
+
+    client.send_raw(&[b"RESET\r\n".as_slice(), &long].concat());
+    assert_eq!(client.read(), Value::Simple(b"RESET".to_vec()));
+    assert_eq!(error(&client.read()), "ERR Protocol error: unauthenticated multibulk length");
+}

@@ -10,7 +10,7 @@ use engine::{Gate, Place, Ran, Role, Scratch};
 use keyspace::Millis;
 use replication::primary::Opening;
 use replication::replica::Admission;
-use resp::{Limits, Parsed, Parser, ProtocolError, Reply, Request, Trust};
+use resp::{Limits, Parser, ProtocolError, Reply, Request, Trust};
 use smallvec::SmallVec;
 
 use crate::catalog::{self, CommandNumber, Numbers};
@@ -23,6 +23,7 @@ use crate::outbox::{self, Promise};
 use crate::pause::Nature;
 use crate::pledge::Pledge;
 use crate::rules::Rules;
+use crate::session::window::{Edge, Window};
 use crate::session_commands::waits::Awaited;
 use crate::session_commands::{self, DeskWork, Outcome};
 use crate::shared::Shared;
@@ -121,7 +122,7 @@ pub(crate) struct Batch<'a> {
 
 impl Batch<'_> {
     /// Runs the whole commands of `bytes`.
-    pub(crate) fn run(&mut self, parser: &mut Parser, request: &mut Request, bytes: &[u8]) -> Halt {
+    pub(crate) fn run(&mut self, parser: &mut Parser, window: &mut Window, bytes: &[u8]) -> Halt {
         let mut at = 0;
         let mut last = None;
         let mut trust = self.state.trust;
@@ -137,26 +138,40 @@ impl Batch<'_> {
             }
         }
         let mut left = MAX_COMMANDS;
-        let why = loop {
+        let why = 'batch: loop {
             if left == 0 || at > MAX_BYTES {
                 break if at < bytes.len() { Why::Full } else { Why::Incomplete { wanted: 1 } };
             }
-            left -= 1;
-            match parser.parse(&bytes[at..], &limits, request) {
-                Ok(Parsed::Complete { consumed }) => {
-                    match self.line(request, &bytes[at..], &mut last) {
-                        Verdict::Next => at += consumed,
-                        Verdict::Close => break Why::Close,
-                        Verdict::Needs(need) => break Why::Needs { len: consumed, need },
-                    }
-                    if self.state.trust != trust {
-                        trust = self.state.trust;
-                        limits = self.rules.limits(trust);
-                    }
+            let reach = window.fill(parser, (bytes, &limits), at, (left, MAX_BYTES));
+            left -= reach.parsed;
+            if window.requests().len() > 1 {
+                self.shared.instance.foresee(self.state.database, window.keys(bytes));
+            }
+            for ahead in window.requests() {
+                at = ahead.at;
+                let verdict = self.line(&ahead.request, &bytes[at..], &mut last);
+                if !matches!(verdict, Verdict::Next) {
+                    // What was read beyond this request is read again.
+                    *parser = Parser::new();
                 }
-                Ok(Parsed::Empty { consumed }) => at += consumed,
-                Ok(Parsed::Incomplete { wanted }) => break Why::Incomplete { wanted },
-                Err(error) => break self.broken_protocol(error, &limits),
+                match verdict {
+                    Verdict::Next => at += ahead.len,
+                    Verdict::Close => break 'batch Why::Close,
+                    Verdict::Needs(need) => break 'batch Why::Needs { len: ahead.len, need },
+                }
+                if self.state.trust != trust {
+                    // So is what was read within other limits.
+                    *parser = Parser::new();
+                    trust = self.state.trust;
+                    limits = self.rules.limits(trust);
+                    continue 'batch;
+                }
+            }
+            at = reach.at;
+            match reach.why {
+                Edge::Full => {}
+                Edge::Incomplete { wanted } => break Why::Incomplete { wanted },
+                Edge::Broken(error) => break self.broken_protocol(error, &limits),
             }
         };
         self.meter.finish(self.stats);
