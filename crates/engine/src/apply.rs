@@ -31,6 +31,9 @@ const ROOM_PATIENCE: Duration = Duration::from_secs(5);
 /// How long one of those waits is, before it is looked at whether the frames are still wanted.
 const ROOM_WAIT: Duration = Duration::from_millis(100);
 
+/// How many frames are read before the first of them is applied.
+const AHEAD: usize = 16;
+
 /// What applying uses again and again.
 #[derive(Debug)]
 pub(crate) struct Applier {
@@ -136,23 +139,44 @@ impl Run<'_> {
         if at != end {
             return Err(ApplyFault::Gap { at, end });
         }
-        let (mut rest, mut lsn, mut frames) = (raw, at, 0);
+        let (mut rest, mut frames) = (raw, 0);
         while !rest.is_empty() {
-            self.admit()?;
-            let frame = Frame::decode(rest, lsn)
-                .map_err(|flaw| self.damaged(&format!("the bytes at LSN {lsn} are no frame: {flaw}")))?;
-            let whole = frame.end() - frame.lsn;
-            let (bytes, behind) = rest.split_at(whole as usize);
-            match frame.kind {
-                Kind::Epoch => {
-                    // Nothing but the log knows of it.
-                    self.shard.log.append_frames(bytes, lsn).map_err(|error| self.refused(&error))?;
-                    self.shard.note_time(Millis(frame.time_ms));
+            for frame in self.look_ahead(rest, at + (raw.len() - rest.len()) as u64)? {
+                self.admit()?;
+                let (bytes, behind) = rest.split_at((frame.end() - frame.lsn) as usize);
+                match frame.kind {
+                    Kind::Epoch => {
+                        // Nothing but the log knows of it.
+                        self.shard.log.append_frames(bytes, frame.lsn).map_err(|error| self.refused(&error))?;
+                        self.shard.note_time(Millis(frame.time_ms));
+                    }
+                    Kind::Ops => self.frame(&frame, bytes, scratch)?,
                 }
-                Kind::Ops => self.frame(&frame, bytes, scratch)?,
+                (rest, frames) = (behind, frames + 1);
             }
-            (rest, lsn, frames) = (behind, frame.end(), frames + 1);
         }
+        Ok(frames)
+    }
+
+    /// Reads the next frames, at least one, and has at hand what they change. What is none ends them: those before it
+    /// are applied.
+    fn look_ahead<'f>(&self, raw: &'f [u8], at: Lsn) -> Result<SmallVec<[Frame<'f>; AHEAD]>, ApplyFault> {
+        let mut frames = SmallVec::<[Frame<'f>; AHEAD]>::new();
+        let (mut rest, mut lsn) = (raw, at);
+        while !rest.is_empty() && frames.len() < AHEAD {
+            match Frame::decode(rest, lsn) {
+                Ok(frame) => {
+                    rest = &rest[(frame.end() - lsn) as usize..];
+                    lsn = frame.end();
+                    frames.push(frame);
+                }
+                Err(_) if !frames.is_empty() => break,
+                Err(flaw) => return Err(self.damaged(&format!("the bytes at LSN {lsn} are no frame: {flaw}"))),
+            }
+        }
+        let first_op = |frame: &Frame<'f>| Ops::new(frame.payload).ok()?.next()?.ok();
+        let with_ops = frames.iter().filter(|frame| frame.kind == Kind::Ops);
+        self.instance.foresee(self.shard.database, with_ops.filter_map(|frame| first_op(frame)?.key()));
         Ok(frames)
     }
 
