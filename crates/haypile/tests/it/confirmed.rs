@@ -34,11 +34,11 @@ impl Trio {
     }
 
     fn stop(&self, nth: usize) {
-        kill_process(self.replicas[nth].pid(), Signal::STOP).unwrap();
+        self.replicas[nth].freeze();
     }
 
     fn go_on(&self, nth: usize) {
-        kill_process(self.replicas[nth].pid(), Signal::CONT).unwrap();
+        self.replicas[nth].thaw();
     }
 }
 

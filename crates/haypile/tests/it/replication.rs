@@ -8,7 +8,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use resp::Value;
-use rustix::process::{Signal, kill_process};
 
 use crate::cluster::{Pair, QUICK, fill, info, number, until_down, until_equal, until_up};
 use crate::proxy::{Accident, Weather};
@@ -221,9 +220,9 @@ fn a_primary_that_is_killed_and_comes_back_is_followed_again() {
 fn a_primary_that_stands_still_is_followed_again_when_it_goes_on() {
     let pair = Pair::start(&[], &[]);
     fill(&mut pair.primary.connect(), "a", 100, 10);
-    kill_process(pair.primary.pid(), Signal::STOP).unwrap();
+    pair.primary.freeze();
     until_down(&pair.replica);
-    kill_process(pair.primary.pid(), Signal::CONT).unwrap();
+    pair.primary.thaw();
     until_up(&pair.replica);
     fill(&mut pair.primary.connect(), "b", 100, 10);
     pair.until_equal();

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::Path;
 
 use resp::Value;
-use rustix::process::{Signal, kill_process};
 
 use crate::cluster::{Pair, QUICK, fill, info, number, until_equal, until_up};
 use crate::replication::full_syncs;
@@ -73,7 +72,7 @@ fn a_stopped_replica_is_not_waited_for_with_more_log_than_may_be() {
     let mut primary = pair.primary.connect();
     fill(&mut primary, "a", 100, 100);
     pair.until_equal();
-    kill_process(pair.replica.pid(), Signal::STOP).unwrap();
+    pair.replica.freeze();
     let log = pair.primary.path("data/db0/log");
     let here = number(&mut primary, "master_repl_offset");
     until("the log to be given up", || {
@@ -84,7 +83,7 @@ fn a_stopped_replica_is_not_waited_for_with_more_log_than_may_be() {
         fill_much(&mut primary, "much", 100);
         segments(&log).into_iter().map(|(_, bytes)| bytes).sum::<u64>() < RETAIN + (4 << 20)
     });
-    kill_process(pair.replica.pid(), Signal::CONT).unwrap();
+    pair.replica.thaw();
     until_up(&pair.replica);
     pair.until_equal();
     assert_eq!(full_syncs(&pair.replica), 1, "by itself");

@@ -86,6 +86,25 @@ impl Server {
         Pid::from_child(&self.child)
     }
 
+    /// Has it stand still: when this returns, none of its threads runs any more.
+    pub fn freeze(&self) {
+        let pid = self.pid();
+        kill_process(pid, Signal::STOP).unwrap();
+        let tasks = PathBuf::from(format!("/proc/{}/task", pid.as_raw_nonzero()));
+        until("every thread to stand still", || {
+            tasks.read_dir().unwrap().all(|task| {
+                // The state stands behind the name, which is in brackets. A thread that has ended has no file.
+                let stat = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap_or_default();
+                stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('T'))
+            })
+        });
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        kill_process(self.pid(), Signal::CONT).unwrap();
+    }
+
     /// A path inside its folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
