@@ -53,8 +53,9 @@ impl Request {
         self.spans.iter().map(move |span| &bytes[span.start..span.end])
     }
 
+    /// Forgets the arguments, and gives back the memory of unusually many.
     #[inline]
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.spans.clear();
         if self.spans.capacity() > KEPT_SPANS {
             self.spans.shrink_to(KEPT_SPANS);

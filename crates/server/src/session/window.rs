@@ -50,6 +50,8 @@ impl Window {
         mut at: usize,
         (most, end): (usize, usize),
     ) -> Reach {
+        // One that is not needed again soon must not keep the memory of a million arguments.
+        self.requests[..self.len].iter_mut().for_each(|ahead| ahead.request.clear());
         self.len = 0;
         let mut parsed = 0;
         while parsed < most.min(WIDTH) && at <= end {
@@ -132,5 +134,8 @@ mod tests {
         assert_eq!((at, parsed, window.requests().len()), (18, 3, 3));
         let (at, _, _) = fill(&mut window, &bytes, 100, 12);
         assert_eq!(at, 18, "the last one begins at 12");
+        fill(&mut window, &bytes, 1, 1000);
+        assert_eq!(window.requests.len(), WIDTH);
+        assert!(window.requests[1..].iter().all(|ahead| ahead.request.is_empty()), "what is not used keeps nothing");
     }
 }
