@@ -170,3 +170,29 @@ fn apply_fault(fault: &ApplyFault) -> DataFault {
     };
     DataFault { cause, detail: fault.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::memory_store::MemoryStores;
+    use replog::{Background, WriteOutcome};
+
+    use super::*;
+
+    /// What a kill of this process would take away is not acknowledged.
+    #[test]
+    fn only_what_is_in_the_logs_file_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = engine::Options::new(dir.path(), Arc::new(MemoryStores::default()));
+        options.background = Background::Manual;
+        let (instance, _) = Instance::open(options, system_clock()).unwrap();
+        let data = EngineData::new(Arc::clone(&instance));
+        let shard = data.shard(Db(0)).unwrap();
+        assert_eq!(shard.log.write_to_blocking(shard.log.end()), WriteOutcome::Written);
+        let before = shard.log.end();
+        let end = shard.log.append(0, b"payload").unwrap().end;
+        let at = |lsn| Positions { received: lsn, applied: lsn, synced: shard.log.synced() };
+        assert_eq!(data.positions(Db(0)), at(before), "it is only in memory yet");
+        shard.log.step_writer();
+        assert_eq!(data.positions(Db(0)), at(end));
+    }
+}
