@@ -13,6 +13,7 @@ mod instance;
 mod large;
 mod load;
 mod mem;
+mod memory;
 mod proc;
 mod recovery;
 mod redis_benchmark;

@@ -90,7 +90,7 @@ pub struct ClientInfo {
     pub queued_bytes: AtomicUsize,
     /// Keys it watches.
     pub watched: AtomicUsize,
-    /// Whether it waits in a blocking command or for the end of a pause.
+    /// Whether it waits in a blocking command, for replicas, or for the end of a pause.
     pub is_blocked: AtomicBool,
     /// Names.
     pub words: Mutex<Words>,
@@ -107,6 +107,22 @@ pub enum Kill {
     Now = 1,
     /// Its own `CLIENT KILL`: once its replies are sent.
     AfterReplies = 2,
+}
+
+/// Has the others see that a client waits, until the value is dropped.
+pub(crate) struct Waits(Arc<ClientInfo>);
+
+impl Waits {
+    pub(crate) fn new(info: &Arc<ClientInfo>) -> Self {
+        info.is_blocked.store(true, Ordering::Relaxed);
+        Self(Arc::clone(info))
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.is_blocked.store(false, Ordering::Relaxed);
+    }
 }
 
 impl ClientInfo {

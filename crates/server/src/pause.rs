@@ -3,15 +3,12 @@
 //! A session whose next command is held back waits with it, unread; replicas are fed as ever. What expires meanwhile is not
 //! read, and is deleted when the pause is over.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-
-use crate::client::ClientInfo;
 
 /// A longer pause ends after this: clocks have an end.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -48,7 +45,6 @@ pub struct Pause {
     is_on: AtomicBool,
     spell: Mutex<Option<Spell>>,
     ended: Notify,
-    waiting: AtomicUsize,
 }
 
 impl Pause {
@@ -107,31 +103,6 @@ impl Pause {
             // The outcome does not matter: either way there is a new look.
             let _ = tokio::time::timeout(left, ended).await;
         }
-    }
-
-    /// How many clients wait for the end.
-    pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
-    }
-
-    /// Has the others see that a client waits, until the value is dropped.
-    pub(crate) fn wait<'p>(&'p self, info: &Arc<ClientInfo>) -> Waits<'p> {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        info.is_blocked.store(true, Ordering::Relaxed);
-        Waits { pause: self, info: Arc::clone(info) }
-    }
-}
-
-/// A client waits for the end of a pause.
-pub(crate) struct Waits<'p> {
-    pause: &'p Pause,
-    info: Arc<ClientInfo>,
-}
-
-impl Drop for Waits<'_> {
-    fn drop(&mut self) {
-        self.info.is_blocked.store(false, Ordering::Relaxed);
-        self.pause.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

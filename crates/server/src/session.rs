@@ -30,7 +30,7 @@ use replication::primary::{Arrival, Opening};
 use resp::{Parser, Reply};
 
 use crate::acknowledged;
-use crate::client::{ClientInfo, Kill, Place};
+use crate::client::{ClientInfo, Kill, Place, Waits};
 use crate::desk::{Answer, Next, Task};
 use crate::gate::Marks;
 use crate::links::LinkClient;
@@ -523,6 +523,7 @@ impl Session {
             Wait::Acknowledged(awaited) => {
                 let mut reply = Reply::new(self.state.protocol);
                 let wait = acknowledged::Wait::new(&self.worker.shared, awaited, &self.state.seen);
+                let _waits = Waits::new(&self.state.info);
                 let answered = self.unless_killed(wait.answer(&mut reply)).await;
                 // What was lost with a shard was told now, and is waited for no longer.
                 self.state.seen.forget_gone(&self.worker.shared.instance);

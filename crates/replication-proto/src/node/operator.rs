@@ -18,6 +18,10 @@ impl Node {
             self.common.write(|ledger| ledger.primary = Some(primary));
         }
         self.release(Cause::Operator);
+        if !is_restart {
+            // What could not be had from the primary before may be had from this one.
+            self.drop_transfers(|reason| reason == SyncReason::Stuck);
+        }
         self.forgive();
         self.down_since.get_or_insert(now);
         match self.state {
@@ -34,7 +38,8 @@ impl Node {
             return;
         }
         self.release(Cause::Operator);
-        self.drop_transfers();
+        // A primary needs none.
+        self.drop_transfers(|_| true);
         self.forgive();
         self.role_generation += 1;
         self.down_since = None;
@@ -60,10 +65,11 @@ impl Node {
         }
     }
 
-    /// Interrupted full syncs are not needed by a primary; installs end first.
-    fn drop_transfers(&mut self) {
-        let unfinished: Vec<Db> = self.common.ledger.syncs.keys().copied().collect();
-        for db in unfinished {
+    /// Interrupted full syncs that are not needed any more; installs end first.
+    fn drop_transfers(&mut self, is_needless: impl Fn(SyncReason) -> bool) {
+        let syncs = self.common.ledger.syncs.iter();
+        let needless: Vec<Db> = syncs.filter(|(_, sync)| is_needless(sync.reason)).map(|(db, _)| *db).collect();
+        for db in needless {
             if self.memories.get(&db).is_some_and(|memory| memory.install.is_some()) {
                 continue;
             }

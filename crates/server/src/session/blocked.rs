@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use commands::Wait;
 
 use super::{MIN_GROWTH, Session};
-use crate::client::Kill;
+use crate::client::{Kill, Waits};
 use crate::desk::Answer;
 use crate::pause::Nature;
 use crate::transaction::Line;
@@ -91,7 +91,7 @@ impl Session {
     /// Waits until the command that comes next is no longer held back.
     pub(super) async fn wait_paused(&mut self, nature: Nature) {
         let shared = Arc::clone(&self.worker.shared);
-        let _waits = shared.pause.wait(&self.state.info);
+        let _waits = Waits::new(&self.state.info);
         let mut over = pin!(shared.pause.over(nature));
         let gone = poll_fn(|cx| match over.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(false),

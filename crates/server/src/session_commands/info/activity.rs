@@ -40,7 +40,7 @@ pub(super) fn clients(shared: &Shared, lines: &mut Lines) {
     lines.put("maxclients", shared.config.load().maxclients);
     lines.put("client_recent_max_input_buffer", largest(|info| info.input_memory.load(Ordering::Relaxed)));
     lines.put("client_recent_max_output_buffer", largest(|info| info.output_bytes.load(Ordering::Relaxed)));
-    lines.put("blocked_clients", shared.waiting.count() + shared.pause.waiting());
+    lines.put("blocked_clients", list.iter().filter(|info| info.is_blocked.load(Ordering::Relaxed)).count());
     let watching = list.iter().map(|info| info.watched.load(Ordering::Relaxed)).filter(|watched| *watched > 0);
     lines.put("watching_clients", watching.clone().count());
     lines.put("total_watched_keys", watching.sum::<usize>());
