@@ -17,29 +17,81 @@ use crate::prefetch::prefetch;
 use crate::shard::Shard;
 
 /// How many keys are looked at in one go. More would push each other out of the nearest cache.
-const MOST_KEYS: usize = 32;
+pub(crate) const MOST_KEYS: usize = 32;
 /// Less than this in memory stays in the processor's caches by itself.
 const CACHED: u64 = if cfg!(test) { 1 } else { 1 << 20 };
 
+/// Keys that come to be known one after the other, and are looked ahead at together.
+#[derive(Debug, Default)]
+pub struct Outlook {
+    database: usize,
+    places: Places,
+}
+
+type Places = SmallVec<[(u64, usize); MOST_KEYS]>;
+
+impl Outlook {
+    /// Whether there is nothing to look at.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+}
+
 impl Instance {
+    /// Takes a key in; says whether that is worth while. The keys before it are looked at when there are many, or when it is
+    /// of another database.
+    pub fn gather(&self, outlook: &mut Outlook, database: usize, key: &[u8]) -> bool {
+        if self.budget.used() < CACHED {
+            return false;
+        }
+        if outlook.places.len() == MOST_KEYS || outlook.database != database {
+            self.foresee_gathered(outlook);
+        }
+        let Some(shard) = self.shard(database) else { return false };
+        outlook.database = database;
+        let place = shard.place(key);
+        prefetch(&shard.stripes[place.1]);
+        outlook.places.push(place);
+        true
+    }
+
+    /// Has the records of the keys that were taken in at hand for the runs that follow.
+    pub fn foresee_gathered(&self, outlook: &mut Outlook) {
+        if let Some(shard) = self.shard(outlook.database) {
+            look(&shard, &outlook.places);
+        }
+        outlook.places.clear();
+    }
+
     /// Has the records of these keys at hand for the runs that follow.
     pub fn foresee<'k>(&self, database: usize, keys: impl Iterator<Item = &'k [u8]>) {
         if self.budget.used() < CACHED {
             return;
         }
         let Some(shard) = self.shard(database) else { return };
-        let places = places(&shard, keys);
-        if places.len() > 1 {
-            each_entry(&shard, &places, prefetch);
-            each_entry(&shard, &places, Entry::prefetch);
-        }
+        look(&shard, &places(&shard, keys));
+    }
+}
+
+#[inline]
+fn look(shard: &Shard, places: &[(u64, usize)]) {
+    if places.len() > 1 {
+        each_entry(shard, places, prefetch);
+        each_entry(shard, places, Entry::prefetch);
     }
 }
 
 /// The hashes and stripes of keys; their stripes are asked for.
 #[inline]
-pub(crate) fn places<'k>(shard: &Shard, keys: impl Iterator<Item = &'k [u8]>) -> SmallVec<[(u64, usize); MOST_KEYS]> {
-    let mut places = SmallVec::new();
+pub(crate) fn places<'k>(shard: &Shard, keys: impl Iterator<Item = &'k [u8]>) -> Places {
+    let mut places = Places::new();
     for key in keys.take(MOST_KEYS) {
         let place = shard.place(key);
         if places.last() != Some(&place) {

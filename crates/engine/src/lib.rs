@@ -48,6 +48,7 @@ pub use awaited::Expectation;
 pub use budget::Budget;
 pub use changes::Changes;
 pub use fault::{Fault, FaultKind};
+pub use foresight::Outlook;
 pub use instance::{Instance, Options};
 pub use lineage::Lsn;
 pub use quarantine::Kept;

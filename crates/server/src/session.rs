@@ -15,6 +15,7 @@
 
 pub(crate) mod batch;
 mod blocked;
+pub(crate) mod crowd;
 mod exec;
 pub(crate) mod window;
 
@@ -38,6 +39,7 @@ use crate::outbox::Outbox;
 use crate::pause::Nature;
 use crate::rules::Rules;
 use crate::session::batch::{Batch, Halt, Need, Why, end_reply};
+use crate::session::crowd::Crowd;
 use crate::session::window::Window;
 use crate::session_commands::links;
 use crate::session_commands::waits::Awaited;
@@ -58,8 +60,15 @@ const MOVED_REQUEST: usize = 64 << 10;
 
 /// The buffers that the sessions of a worker read into, one after the other.
 pub(crate) struct Reading {
-    pub buffer: Vec<u8>,
-    pub window: Window,
+    buffer: Vec<u8>,
+    window: Window,
+    pub crowd: Crowd,
+}
+
+impl Reading {
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self { buffer: Vec::with_capacity(bytes), window: Window::default(), crowd: Crowd::default() }
+    }
 }
 
 /// A session.
@@ -73,6 +82,8 @@ pub(crate) struct Session {
     input: Vec<u8>,
     /// Below so many bytes of input there is no whole request.
     wanted: usize,
+    /// What was read is run when the others have read.
+    held: bool,
     place: Place,
     seat: Seat,
 }
@@ -183,6 +194,7 @@ impl Session {
             parser: Parser::new(),
             input: Vec::new(),
             wanted: 1,
+            held: false,
             place,
             seat,
         }
@@ -273,15 +285,23 @@ impl Session {
         if let Some(end) = self.killed() {
             return Poll::Ready(Step::End(end));
         }
+        if std::mem::take(&mut self.held) {
+            return Poll::Ready(self.go_on());
+        }
         let worker = Rc::clone(&self.worker);
         let mut reading = worker.reading.borrow_mut();
-        let Reading { buffer, window } = &mut *reading;
+        let Reading { buffer, window, crowd } = &mut *reading;
         if self.input.len() <= SHARED_PREFIX && self.wanted < buffer.capacity() {
             buffer.clear();
             buffer.extend_from_slice(&self.input);
             let got = ready!(self.reader.poll_read(cx, buffer));
             if let Some(step) = self.received(got) {
                 return Poll::Ready(step);
+            }
+            if self.input.is_empty() && self.is_held(crowd, buffer) {
+                self.input = buffer.as_slice().to_vec();
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             self.input = Vec::new();
             let halt = self.run(window, buffer);
@@ -304,6 +324,17 @@ impl Session {
                 return Poll::Ready(step);
             }
         }
+    }
+
+    /// Whether what was read is run only when the others have read.
+    #[inline]
+    fn is_held(&mut self, crowd: &mut Crowd, bytes: &[u8]) -> bool {
+        let limits = || self.worker.rules().limits(self.state.trust);
+        self.held = crowd.holds(&self.worker.shared.instance, (self.state.database, limits), bytes);
+        if self.held {
+            self.worker.stats().held.add(1);
+        }
+        self.held
     }
 
     /// Makes room in the session's own buffer: for the rest of the request, but at most as much as is there already.
@@ -337,6 +368,7 @@ impl Session {
         let worker = Rc::clone(&self.worker);
         let mut reading = worker.reading.borrow_mut();
         let input = std::mem::take(&mut self.input);
+        reading.crowd.look(&worker.shared.instance);
         let halt = self.run(&mut reading.window, &input);
         self.conclude(halt, Bytes::Own(input))
     }

@@ -78,6 +78,8 @@ pub struct ThreadStats {
     pub turns: Counter,
     /// Outputs that had to wait for their gate.
     pub gated: Counter,
+    /// Requests that ran only when other clients' had been read, to be looked ahead at together.
+    pub held: Counter,
     /// Look-ups of reading commands that found a key.
     pub hits: Counter,
     /// Look-ups of reading commands that found none.
@@ -98,6 +100,7 @@ impl ThreadStats {
             to_desk: Counter::default(),
             turns: Counter::default(),
             gated: Counter::default(),
+            held: Counter::default(),
             hits: Counter::default(),
             misses: Counter::default(),
             changed: Counter::default(),
@@ -112,7 +115,7 @@ impl ThreadStats {
         &self.by_command[number.0 as usize]
     }
 
-    fn counters(&self) -> [&Counter; 10] {
+    fn counters(&self) -> [&Counter; 11] {
         [
             &self.commands,
             &self.net_in,
@@ -122,6 +125,7 @@ impl ThreadStats {
             &self.to_desk,
             &self.turns,
             &self.gated,
+            &self.held,
             &self.hits,
             &self.misses,
         ]

@@ -106,6 +106,7 @@ fn take(worker: &Rc<Worker>, cx: &mut Context<'_>, vigil: &mut Vigil) {
     }
     // Its capacity is used again; nobody joined meanwhile, for this thread was here.
     *turn.pending.borrow_mut() = fresh;
+    worker.reading.borrow_mut().crowd.end_turn();
     let stats = worker.stats();
     stats.turns.add(1);
     if sent.writes > 0 {

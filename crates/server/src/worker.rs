@@ -6,7 +6,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::session::window::Window;
 use engine::Scratch;
 use socket2::Socket;
 use tokio::runtime::{Builder, LocalOptions};
@@ -26,6 +25,9 @@ use crate::turn::{Turn, turns};
 
 /// The buffer that the sessions of a worker share to read into.
 const READ_BYTES: usize = 64 << 10;
+
+/// Sessions are asked so often before sockets are asked again: a turn of many clients is not to be interrupted by that.
+const POLLS: u32 = 256;
 
 /// A client that was let in.
 pub(crate) struct Arrival {
@@ -59,7 +61,7 @@ impl Worker {
             shared,
             desk,
             turn: Turn::default(),
-            reading: RefCell::new(Reading { buffer: Vec::with_capacity(READ_BYTES), window: Window::default() }),
+            reading: RefCell::new(Reading::with_capacity(READ_BYTES)),
             tools: RefCell::new(Tools { scratch: Scratch::new(seed), keys: Vec::new(), numbers: Numbers::default() }),
             spares: RefCell::default(),
             index,
@@ -76,7 +78,8 @@ impl Worker {
         let (shared, desk) = (Arc::clone(shared), desk.clone());
         let (ready, started) = std::sync::mpsc::channel();
         let handle = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-            match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+            let mut builder = Builder::new_current_thread();
+            match builder.enable_all().event_interval(POLLS).build_local(LocalOptions::default()) {
                 Ok(runtime) => {
                     // Nobody listens any more if the start failed elsewhere.
                     let _ = ready.send(Ok(()));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Rig;
-use crate::foresight::{each_entry, places};
+use crate::foresight::{MOST_KEYS, Outlook, each_entry, places};
 
 const KEYS: [&str; 6] = ["a", "a", "b", "c", "d", "none"];
 
@@ -39,4 +39,23 @@ fn it_finds_the_entries_but_those_that_somebody_holds() {
     let stripe = shard.stripes[at].0.lock();
     assert_eq!(format!("{:?}", *stripe), before);
     assert_eq!(stripe.find(hash, b"c").map(|entry| entry.state.touched), Some(false));
+}
+
+#[test]
+fn keys_are_gathered_until_they_are_many_or_of_another_database() {
+    let mut rig = Rig::new();
+    let mut outlook = Outlook::default();
+    assert!(!rig.instance().gather(&mut outlook, 0, b"a"), "there is nothing in memory");
+    rig.set("a", "value");
+    assert!(!rig.instance().gather(&mut outlook, 7, b"a"), "there is no such database");
+    assert!(outlook.is_empty());
+    let mut most = 0;
+    for number in 0..100 {
+        assert!(rig.instance().gather(&mut outlook, 0, format!("k{number}").as_bytes()));
+        most = most.max(outlook.len());
+    }
+    assert!(most == MOST_KEYS && outlook.len() == 100 % MOST_KEYS);
+    assert!(!rig.instance().gather(&mut outlook, 7, b"a"));
+    assert!(outlook.is_empty(), "what was of another database was looked at");
+    rig.instance().foresee_gathered(&mut outlook);
 }

@@ -177,3 +177,66 @@ fn hashes_whose_fields_expire_go_unasked() {
     let Value::Integer(count) = server.connect().ask("DBSIZE") else { panic!("a count") };
     assert!((1..=left).contains(&count), "what is gone stays gone: {count} of {left}");
 }
+
+/// Requests of many clients that come at once are read before the first of them runs.
+#[test]
+fn many_clients_at_once_each_get_the_reply_to_what_they_asked() {
+    let server = Server::start(&[]);
+    let mut control = server.connect();
+    let value = vec![b'v'; 64 << 10];
+    for number in 0..64 {
+        control.send(&[b"SET", format!("large:{number}").as_bytes(), &value]);
+        assert_eq!(control.read(), ok());
+    }
+    let mut clients: Vec<_> = (0..32).map(|_| server.connect()).collect();
+    let held = |control: &mut Client| -> u64 {
+        let Value::Bulk(info) = control.ask("INFO stats") else { panic!("no text") };
+        let text = String::from_utf8(info).unwrap();
+        text.lines().find_map(|line| line.strip_prefix("haypile_held_requests:")).unwrap().parse().unwrap()
+    };
+    let mut round = 0_u64;
+    until("requests to be held", || {
+        round += 1;
+        for (at, client) in clients.iter_mut().enumerate() {
+            let (key, value) = (format!("k:{at}"), format!("{round}:{at}"));
+            match (at as u64 + round) % 4 {
+                0 => client.send(&[b"SET", key.as_bytes(), value.as_bytes()]),
+                // The rest of it comes when the others have asked.
+                1 => client.send_raw(b"*3\r\n$3\r\nSET\r\n$"),
+                2 => client.send_raw(format!("*2\r\n$4\r\nINCR\r\n$3\r\nsum\r\nSET {key} {value}\r\n").as_bytes()),
+                _ => client.send(&[b"INCR", b"sum"]),
+            }
+        }
+        for (at, client) in clients.iter_mut().enumerate() {
+            let (key, value) = (format!("k:{at}"), format!("{round}:{at}"));
+            match (at as u64 + round) % 4 {
+                0 => assert_eq!(client.read(), ok()),
+                1 => {
+                    client.send_raw(format!("{}\r\n{key}\r\n${}\r\n{value}\r\n", key.len(), value.len()).as_bytes());
+                    assert_eq!(client.read(), ok());
+                }
+                2 => {
+                    assert!(matches!(client.read(), Value::Integer(_)));
+                    assert_eq!(client.read(), ok());
+                }
+                _ => assert!(matches!(client.read(), Value::Integer(_))),
+            }
+        }
+        for (at, client) in clients.iter_mut().enumerate() {
+            client.send(&[b"GET", format!("k:{at}").as_bytes()]);
+        }
+        for (at, client) in clients.iter_mut().enumerate() {
+            // One in four of a round has only counted, and wrote a round before.
+            let written = if (at as u64 + round) % 4 == 3 { round - 1 } else { round };
+            let expected = if written == 0 { Value::NullBulk } else { bulk(format!("{written}:{at}")) };
+            assert_eq!(client.read(), expected);
+        }
+        held(&mut control) > 100
+    });
+    assert_eq!(control.ask("GET sum"), bulk((round * 16).to_string()));
+    // One that is killed while others ask takes none of them along.
+    clients.iter_mut().for_each(|client| client.send(&[b"INCR", b"sum"]));
+    let gone = clients.pop().unwrap();
+    drop(gone);
+    clients.iter_mut().for_each(|client| assert!(matches!(client.read(), Value::Integer(_))));
+}

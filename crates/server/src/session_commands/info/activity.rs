@@ -129,6 +129,7 @@ fn own_stats(shared: &Shared, lines: &mut Lines) {
     lines.put("haypile_turns", stats.sum(|thread| &thread.turns));
     lines.put("haypile_commands_to_desk", stats.sum(|thread| &thread.to_desk));
     lines.put("haypile_gated_outputs", stats.sum(|thread| &thread.gated));
+    lines.put("haypile_held_requests", stats.sum(|thread| &thread.held));
     lines.put("haypile_waits_for_room", stats.waits_for_room.get());
     lines.put("haypile_unconfirmed_replies", stats.unconfirmed.get());
     lines.put("haypile_hot_evictions", shared.instance.budget().evicted());
