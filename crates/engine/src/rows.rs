@@ -232,7 +232,7 @@ impl Rows {
         rows: RowsId,
         birth: Birth,
         cleared: Vec<RowRange>,
-        changes: impl Iterator<Item = (RowKey, RowChange)>,
+        mut changes: impl Iterator<Item = (RowKey, RowChange)>,
         lsn: u64,
     ) -> Growth {
         let mut part = self.part(rows).lock();
@@ -240,13 +240,13 @@ impl Rows {
         for range in cleared {
             set.clear(range);
         }
-        for (row, change) in changes {
-            match change {
-                RowChange::Put(value) => set.put(row, value, lsn),
-                RowChange::Delete => set.delete(row, lsn),
+        loop {
+            let some: SmallVec<_> = changes.by_ref().take(tree::AHEAD).collect();
+            if some.is_empty() {
+                return set.growth();
             }
+            set.apply(some, lsn);
         }
-        set.growth()
     }
 
     /// Drops a set whose owner is gone.
@@ -297,6 +297,7 @@ impl Rows {
                 keys.sort_unstable();
                 keys.dedup();
                 let mut mark = TakenSet { rows, keys: Vec::with_capacity(keys.len()) };
+                taken.writes.reserve(keys.len());
                 let mut rest = &keys[..];
                 // At least once, for the sake of the ranges.
                 while let Some(set) = part.lock().by_id.get_mut(&rows) {

@@ -369,9 +369,12 @@ fn write(shard: &Shard, cycle: &mut Cycle, settling: &mut Settling) -> Result<()
     }
     write_records(&mut batch, &mut cycle.records, &mut cycle.dead)?;
     let gone: HashSet<RowsId> = cycle.dead.iter().copied().collect();
-    for write in &cycle.rows.writes {
+    // Given away, and freed as they are written: what could not be written is copied once more by the next cycle.
+    let writes = std::mem::take(&mut cycle.rows.writes);
+    shard.progress.writes.fetch_add(writes.len() as u64, Ordering::Relaxed);
+    for write in writes {
         if !write.rows().is_some_and(|rows| gone.contains(&rows)) {
-            batch.push(write.clone())?;
+            batch.push(write)?;
         }
     }
     if cycle.is_last() {
@@ -490,7 +493,7 @@ fn finish(shard: &Shard, budget: &crate::budget::Budget, cycle: Cycle) {
         progress.settled_time.store(cycle.begin.time.0, Ordering::Release);
         progress.cycles.fetch_add(1, Ordering::Relaxed);
     }
-    progress.writes.fetch_add((cycle.records.len() + cycle.rows.writes.len()) as u64, Ordering::Relaxed);
+    progress.writes.fetch_add(cycle.records.len() as u64, Ordering::Relaxed);
     let (mut used, mut dirty) = (0, 0);
     let mut at = 0;
     while at < cycle.records.len() {

@@ -27,6 +27,7 @@ pub struct MemoryView {
     ops: Vec<LoggedOp>,
     calls: Cell<u64>,
     stop_at: Option<u64>,
+    numbers_rows: bool,
 }
 
 /// A change as a real view would log it.
@@ -60,6 +61,7 @@ impl MemoryView {
             ops: Vec::new(),
             calls: Cell::new(0),
             stop_at: None,
+            numbers_rows: false,
         }
     }
 
@@ -71,6 +73,11 @@ impl MemoryView {
     /// Sets when values are exploded.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
+    }
+
+    /// From here on it knows which row is at a place, as a view that has all rows in memory does.
+    pub fn number_rows(&mut self) {
+        self.numbers_rows = true;
     }
 
     /// Has call number `call` from here on, 0 being the next, stop the run. Calls that cannot stop do not count.
@@ -304,6 +311,21 @@ impl View for MemoryView {
             }
         }
         Ok(())
+    }
+
+    fn nth_row(
+        &mut self,
+        _: &[u8],
+        rows: RowsId,
+        [from, to]: [&[u8]; 2],
+        number: u64,
+        seen: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Option<bool> {
+        let numbered = self.numbers_rows;
+        let in_range = |row: &[u8]| row >= from && (to.is_empty() || row < to);
+        let mut of_value = self.database().rows.range((rows.0, Vec::new())..(rows.0 + 1, Vec::new()));
+        let found = || of_value.by_ref().filter(|((_, row), _)| in_range(row)).nth(number as usize);
+        numbered.then(found).map(|found| found.map(|((_, row), value)| seen(row, value)).is_some())
     }
 
     fn put_row(&mut self, key: &[u8], rows: RowsId, row: &[u8], value: &[u8]) -> Result<(), Stop> {

@@ -408,3 +408,44 @@ fn a_single_pick_does_not_read_a_large_map() {
     }
     assert!(longest < 60, "{longest} windows for one pick");
 }
+
+#[test]
+fn picks_by_number_are_even_and_pass_over_what_has_expired() {
+    let hash = Packing { entries: 0, value: 0 };
+    let mut pair = Pair::new(Kind::Hash, Limits { hash, ..Limits::default() });
+    pair.view.number_rows();
+    let now = pair.view.now().0;
+    let mut editor = Editor::open(&mut pair.view, KEY, Kind::Hash, Batch::Many(0)).unwrap();
+    // Every third one is about to expire.
+    const COUNT: u64 = 150;
+    for n in 0..COUNT {
+        let soon = Deadline::Set(n.is_multiple_of(3).then_some(Millis(now + 5)));
+        editor.put(n.to_string().as_bytes(), n.to_string().as_bytes(), soon).unwrap();
+    }
+    editor.finish().unwrap();
+    pair.view.set_now(Millis(now + 5));
+    let mut hits = vec![0; COUNT as usize];
+    for _ in 0..COUNT * 50 {
+        pair.view.stop_at(None);
+        map::pick(&mut pair.view, KEY, Kind::Hash, Picks::Different(1), &mut |found| {
+            assert_eq!(found.name, found.value);
+            hits[std::str::from_utf8(found.name).unwrap().parse::<usize>().unwrap()] += 1;
+        })
+        .unwrap();
+        assert!(pair.view.calls() < 4, "it looks at no more rows than it picks");
+    }
+    assert!(hits.iter().step_by(3).all(|hits| *hits == 0));
+    let live: Vec<u64> = (0..hits.len()).filter(|n| n % 3 != 0).map(|n| hits[n]).collect();
+    assert!(is_even(&live), "{live:?}");
+
+    // When all have expired there is none, however often it looks.
+    let header = rows::Header::decode(pair.view.record(KEY).unwrap().unwrap().payload).unwrap();
+    let mut editor = Editor::open(&mut pair.view, KEY, Kind::Hash, Batch::Many(0)).unwrap();
+    for n in (0..COUNT).filter(|n| n % 3 != 0) {
+        editor.put(n.to_string().as_bytes(), b"", Deadline::Set(Some(Millis(now + 6)))).unwrap();
+    }
+    editor.finish().unwrap();
+    pair.view.set_now(Millis(now + 6));
+    let (mut name, mut value) = (Vec::new(), Vec::new());
+    assert!(!rows::pick(&mut pair.view, KEY, header.rows, COUNT, &mut name, &mut value).unwrap());
+}

@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use keyspace::RowsId;
+use smallvec::SmallVec;
 
-use super::tree::RowTree;
-use super::{Birth, Growth, Overlaid, RowKey, RowPage, RowRange, RowValue, TAKE_BYTES, TAKE_ROWS, Visited};
+use super::tree::{AHEAD, Live, Place, RowTree, Shown, Ways};
+use super::{Birth, Growth, Overlaid, RowChange, RowKey, RowPage, RowRange, RowValue, TAKE_BYTES, TAKE_ROWS, Visited};
 use crate::store::{Direction, Write};
 
 /// What a row costs beyond its bytes.
 const ROW_OVERHEAD: usize = 128;
 /// Names of changed rows that nothing is made of.
 const NAMES: usize = if cfg!(test) { 8 } else { 1024 };
+/// Fewer rows stay in the processor's caches by themselves.
+const CACHED: usize = if cfg!(test) { 4 } else { 1024 };
 /// Rounds of eviction that a set outlives without being used.
 pub const FRESH: u8 = 3;
 
@@ -29,11 +32,9 @@ pub enum Known {
 /// The rows of one exploded value.
 #[derive(Debug)]
 pub struct RowSet {
-    /// Rows that there are: the dirty ones, and those that are known.
+    /// Those that are dirty, and those that are known. A row that is gone stays among them until the store has been told.
     rows: RowTree<Row>,
-    /// Rows that are gone, by the LSN since when; the store may have them still.
-    gone: RowTree<u64>,
-    /// Every row that is dirty or gone is named here at least once, but for those that settle has taken.
+    /// Every row that is dirty is named here at least once, but for those that settle has taken.
     changed: Vec<RowKey>,
     cleared: Vec<Cleared>,
     known: Known,
@@ -46,9 +47,32 @@ pub struct RowSet {
 
 #[derive(Debug)]
 struct Row {
+    /// Nothing if it is gone.
     value: RowValue,
     lsn: u64,
-    dirty: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The store has it.
+    Clean,
+    /// The store has not got it, or not this value.
+    Dirty,
+    /// It is no more; the store may have it still.
+    Gone,
+}
+
+impl Row {
+    fn is_dirty(&self) -> bool {
+        self.state != State::Clean
+    }
+}
+
+impl Live for Row {
+    fn is_live(&self) -> bool {
+        self.state != State::Gone
+    }
 }
 
 /// A range of which the store's rows are gone.
@@ -63,10 +87,6 @@ fn cost(row: &RowKey, value: &RowValue) -> i64 {
     (row.len() + value.len() + ROW_OVERHEAD) as i64
 }
 
-fn cost_of_gone(row: &RowKey) -> i64 {
-    (row.len() + ROW_OVERHEAD) as i64
-}
-
 impl RowSet {
     /// An empty one.
     pub fn new(birth: Birth) -> Self {
@@ -76,7 +96,6 @@ impl RowSet {
         };
         Self {
             rows: RowTree::default(),
-            gone: RowTree::default(),
             changed: Vec::new(),
             cleared: Vec::new(),
             known,
@@ -88,7 +107,7 @@ impl RowSet {
 
     /// Rows in memory.
     pub fn len(&self) -> usize {
-        self.rows.len() + self.gone.len()
+        self.rows.len()
     }
 
     /// Bytes as they were reported.
@@ -105,7 +124,7 @@ impl RowSet {
 
     /// Whether it says nothing that the store does not say.
     pub fn is_blank(&self) -> bool {
-        self.known == Known::Nothing && self.rows.is_empty() && self.gone.is_empty() && self.cleared.is_empty()
+        self.known == Known::Nothing && self.rows.is_empty() && self.cleared.is_empty()
     }
 
     fn knows(&self, row: &[u8]) -> bool {
@@ -126,15 +145,15 @@ impl RowSet {
 
     pub fn look(&mut self, row: &[u8], out: &mut Vec<u8>) -> Overlaid {
         self.freshness = FRESH;
-        if let Some(found) = self.rows.get(row) {
-            out.clear();
-            out.extend_from_slice(&found.value);
-            return Overlaid::Is;
-        }
-        if self.knows(row) || self.gone.find(row).is_ok() || self.is_cleared(row) {
-            Overlaid::Gone
-        } else {
-            Overlaid::Unknown
+        match self.rows.get(row) {
+            Some(found) if found.is_live() => {
+                out.clear();
+                out.extend_from_slice(&found.value);
+                Overlaid::Is
+            }
+            Some(_) => Overlaid::Gone,
+            None if self.knows(row) || self.is_cleared(row) => Overlaid::Gone,
+            None => Overlaid::Unknown,
         }
     }
 
@@ -146,36 +165,16 @@ impl RowSet {
         self.freshness = FRESH;
         let complete = self.knows_all_of(range);
         let mut page = RowPage { rows: VecDeque::new(), more: false, complete, cleared: Vec::new(), settled };
-        let mut rows = self.rows.walk(range, direction);
-        let mut take = |row: &RowKey, value: Option<&RowValue>| {
+        let shown = if complete { Shown::Live } else { Shown::All };
+        for (row, found) in self.rows.walk(range, direction, shown) {
             page.more = page.rows.len() == most;
-            if !page.more {
-                page.rows.push_back((row.clone(), value.cloned()));
-            }
-            !page.more
-        };
-        if complete {
-            let _ = rows.all(|(row, found)| take(row, Some(&found.value)));
-            return page;
-        }
-        let mut gone = self.gone.walk(range, direction);
-        let (mut row, mut absent) = (rows.next(), gone.next());
-        loop {
-            let taken = match (row, absent) {
-                (None, None) => break,
-                (Some((key, found)), other) if other.is_none_or(|(other, _)| direction.is_before(key, other)) => {
-                    row = rows.next();
-                    take(key, Some(&found.value))
-                }
-                (_, Some((key, _))) => {
-                    absent = gone.next();
-                    take(key, None)
-                }
-                (Some(_), None) => break,
-            };
-            if !taken {
+            if page.more {
                 break;
             }
+            page.rows.push_back((row.clone(), found.is_live().then(|| found.value.clone())));
+        }
+        if complete {
+            return page;
         }
         page.cleared = self.cleared.iter().map(|cleared| cleared.range.clone()).collect();
         page
@@ -193,7 +192,7 @@ impl RowSet {
         if !self.knows_all_of(range) {
             return Visited::Unknown;
         }
-        for (at, (row, found)) in self.rows.walk(range, direction).enumerate() {
+        for (at, (row, found)) in self.rows.walk(range, direction, Shown::Live).enumerate() {
             if !seen(row, &found.value) {
                 return Visited::Enough;
             }
@@ -223,73 +222,55 @@ impl RowSet {
         Some(found.is_some())
     }
 
-    pub fn put(&mut self, row: RowKey, value: RowValue, lsn: u64) {
-        let was_gone = !self.gone.is_empty() && self.gone.remove(&row).is_some();
-        if was_gone {
-            self.size.dirty -= cost_of_gone(&row);
-        }
-        self.size.dirty += cost(&row, &value);
-        match self.rows.find(&row) {
-            Err(place) => {
-                if !was_gone {
-                    self.changed.push(row.clone());
-                }
-                self.rows.insert_at(place, row, Row { value, lsn, dirty: true });
-            }
-            Ok(place) => {
-                let old = self.rows.value_mut(place);
-                let was = cost(&row, &old.value);
-                if old.dirty {
-                    self.size.dirty -= was;
-                } else {
-                    self.size.clean -= was;
-                    self.changed.push(row);
-                }
-                *old = Row { value, lsn, dirty: true };
+    /// Takes in some changes.
+    pub fn apply(&mut self, changes: SmallVec<[(RowKey, RowChange); AHEAD]>, lsn: u64) {
+        let is_worth_it = changes.len() > 1 && self.rows.len() > CACHED;
+        let ways = if is_worth_it { self.rows.ways(changes.iter().map(|(row, _)| row)) } else { Ways::new() };
+        for (at, (row, change)) in changes.into_iter().enumerate() {
+            let place = match ways.get(at) {
+                Some(way) => self.rows.find_by(*way, &row),
+                None => self.rows.find(&row),
+            };
+            match change {
+                RowChange::Put(value) => self.set(place, row, Row { value, lsn, state: State::Dirty }),
+                // There is none to delete.
+                RowChange::Delete if place.is_err() && self.knows(&row) => {}
+                RowChange::Delete => self.set(place, row, Row { value: RowValue::new(), lsn, state: State::Gone }),
             }
         }
     }
 
-    pub fn delete(&mut self, row: RowKey, lsn: u64) {
-        let was_dirty = match self.rows.remove(&row) {
-            Some((_, old)) if old.dirty => {
-                self.size.dirty -= cost(&row, &old.value);
-                true
-            }
-            Some((_, old)) => {
-                self.size.clean -= cost(&row, &old.value);
-                false
-            }
-            // There is none to delete.
-            None if self.knows(&row) => return,
-            None => false,
-        };
-        match self.gone.find(&row) {
-            Ok(place) => *self.gone.value_mut(place) = lsn,
+    /// A row that is dirty now has been found, or not.
+    fn set(&mut self, place: Result<Place, Place>, key: RowKey, row: Row) {
+        self.size.dirty += cost(&key, &row.value);
+        let place = match place {
+            Ok(place) => place,
             Err(place) => {
-                if !was_dirty {
-                    self.changed.push(row.clone());
-                }
-                self.size.dirty += cost_of_gone(&row);
-                self.gone.insert_at(place, row, lsn);
+                self.changed.push(key.clone());
+                return self.rows.insert_at(place, key, row);
             }
+        };
+        let old = self.rows.replace_at(place, row);
+        let was = cost(&key, &old.value);
+        if old.is_dirty() {
+            self.size.dirty -= was;
+        } else {
+            self.size.clean -= was;
+            self.changed.push(key);
         }
     }
 
     pub fn clear(&mut self, range: RowRange) {
         for (row, old) in self.rows.remove_range(&range) {
-            let bytes = if old.dirty { &mut self.size.dirty } else { &mut self.size.clean };
+            let bytes = if old.is_dirty() { &mut self.size.dirty } else { &mut self.size.clean };
             *bytes -= cost(&row, &old.value);
-        }
-        for (row, _) in self.gone.remove_range(&range) {
-            self.size.dirty -= cost_of_gone(&row);
         }
         // What was cleared is still named.
         if self.changed.len() > 2 * self.len() + NAMES {
             let mut changed = std::mem::take(&mut self.changed);
             changed.sort_unstable();
             changed.dedup();
-            changed.retain(|key| self.gone.find(key).is_ok() || self.rows.get(key).is_some_and(|row| row.dirty));
+            changed.retain(|key| self.rows.get(key).is_some_and(Row::is_dirty));
             self.changed = changed;
         }
         // Ranges that grow from one end, as those of a list that is trimmed, do not pile up.
@@ -325,14 +306,13 @@ impl RowSet {
                 return &keys[at..];
             }
             let row = key.to_vec();
-            if let Some(found) = self.rows.get(key).filter(|found| found.dirty) {
-                bytes += found.value.len();
-                taken.push((key.clone(), found.lsn));
-                writes.push(Write::PutRow { rows, row, value: found.value.to_vec() });
-            } else if let Some(lsn) = self.gone.get(key) {
-                taken.push((key.clone(), *lsn));
-                writes.push(Write::DeleteRow { rows, row });
-            }
+            let Some(found) = self.rows.get(key).filter(|found| found.is_dirty()) else { continue };
+            bytes += found.value.len();
+            taken.push((key.clone(), found.lsn));
+            writes.push(match found.state {
+                State::Gone => Write::DeleteRow { rows, row },
+                State::Clean | State::Dirty => Write::PutRow { rows, row, value: found.value.to_vec() },
+            });
         }
         &[]
     }
@@ -340,31 +320,23 @@ impl RowSet {
     /// The store has these rows as they were at these LSNs.
     pub fn written(&mut self, taken: &[(RowKey, u64)]) {
         for (key, lsn) in taken {
-            if let Ok(place) = self.rows.find(key) {
-                let knows = self.knows(key);
-                let row = self.rows.value_mut(place);
-                if !row.dirty {
-                    continue;
-                }
-                if row.lsn != *lsn {
-                    self.changed.push(key.clone());
-                    continue;
-                }
-                row.dirty = false;
-                let cost = cost(key, &row.value);
-                self.size.dirty -= cost;
-                if knows {
-                    self.size.clean += cost;
-                } else {
-                    self.rows.remove_at(place);
-                }
-            } else if let Ok(place) = self.gone.find(key) {
-                if self.gone.row(place).1 == *lsn {
-                    self.gone.remove_at(place);
-                    self.size.dirty -= cost_of_gone(key);
-                } else {
-                    self.changed.push(key.clone());
-                }
+            let Ok(place) = self.rows.find(key) else { continue };
+            let knows = self.knows(key);
+            let row = self.rows.value_mut(place);
+            if !row.is_dirty() {
+                continue;
+            }
+            if row.lsn != *lsn {
+                self.changed.push(key.clone());
+                continue;
+            }
+            let cost = cost(key, &row.value);
+            self.size.dirty -= cost;
+            if knows && row.is_live() {
+                row.state = State::Clean;
+                self.size.clean += cost;
+            } else {
+                self.rows.remove_at(place);
             }
         }
     }
@@ -389,7 +361,7 @@ impl RowSet {
         let mut clean = std::mem::take(&mut self.rows);
         for key in &self.changed {
             if let Ok(place) = clean.find(key)
-                && clean.row(place).1.dirty
+                && clean.row(place).1.is_dirty()
             {
                 let (key, row) = clean.remove_at(place);
                 self.rows.insert(key, row);
@@ -411,12 +383,12 @@ impl RowSet {
     /// Takes in rows that the store has now, from [`RowSet::unknown_from`] up to where all is known then.
     pub fn fill(&mut self, stored: Vec<(RowKey, RowValue)>, known: Known) {
         for (row, value) in stored {
-            if self.gone.find(&row).is_ok() || self.is_cleared(&row) {
+            if self.is_cleared(&row) {
                 continue;
             }
             if let Err(place) = self.rows.find(&row) {
                 self.size.clean += cost(&row, &value);
-                self.rows.insert_at(place, row, Row { value, lsn: 0, dirty: false });
+                self.rows.insert_at(place, row, Row { value, lsn: 0, state: State::Clean });
             }
         }
         self.known = known;
@@ -426,18 +398,14 @@ impl RowSet {
     pub fn check(&self) {
         let mut size = Growth::default();
         for (key, row) in self.rows.iter() {
-            assert!(self.gone.find(key).is_err(), "{key:?} is there and gone");
-            if row.dirty {
+            assert!(row.is_live() || row.value.is_empty());
+            if row.is_dirty() {
                 size.dirty += cost(key, &row.value);
                 assert!(self.changed.contains(key), "{key:?} is dirty and settle is not told");
             } else {
                 size.clean += cost(key, &row.value);
                 assert!(self.knows(key), "{key:?} is clean, beyond what is known");
             }
-        }
-        for (key, _) in self.gone.iter() {
-            size.dirty += cost_of_gone(key);
-            assert!(self.changed.contains(key), "{key:?} is gone and settle is not told");
         }
         assert_eq!((self.size, self.booked), (size, size));
         assert!(self.cleared.iter().all(|cleared| !cleared.taken));

@@ -3,21 +3,51 @@
 //! ```text
 //! root      heads, counts ─► branches      as many as it takes
 //! branch    heads, counts ─► leaves        up to BRANCH
-//! leaf      heads         ─► rows          up to LEAF
+//! leaf      heads, live   ─► rows          up to LEAF
 //! ```
+//!
+//! A row may say that it is gone ([`Live`]): it keeps its place, and is neither counted nor walked over. A walk passes whole
+//! leaves and branches of them by their counts.
 //!
 //! A *head* is the first eight bytes of a key as a number. The heads of a level lie side by side, so a search compares
 //! numbers in one or two lines of memory a level; keys themselves are compared where heads are alike. A root of a hundred
 //! million rows has some tens of thousands of branches: three levels are enough.
 
+#[cfg(test)]
+mod tests;
+
+use smallvec::SmallVec;
+
 use super::{RowKey, RowRange};
+use crate::prefetch::prefetch;
 use crate::store::Direction;
 
 /// Rows of a leaf.
 const LEAF: usize = if cfg!(test) { 4 } else { 32 };
 /// Leaves of a branch.
 const BRANCH: usize = if cfg!(test) { 4 } else { 256 };
-const _: () = assert!(LEAF <= 1 << u8::BITS, "places of a leaf are bytes");
+const _: () = assert!(LEAF <= u32::BITS as usize, "a leaf has a bit for each row");
+
+/// Rows that are best looked up in one go. More would push each other out of the nearest cache.
+pub const AHEAD: usize = if cfg!(test) { 4 } else { 16 };
+
+/// See [`RowTree::ways`].
+pub type Ways = SmallVec<[Way; AHEAD]>;
+
+/// What a row may be.
+pub trait Live {
+    /// Whether it counts; else it only keeps its place.
+    fn is_live(&self) -> bool;
+}
+
+/// Which rows a walk shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Those that are live.
+    Live,
+    /// Those that are gone, too.
+    All,
+}
 
 /// The map.
 #[derive(Debug)]
@@ -25,6 +55,16 @@ pub struct RowTree<V> {
     level: Level,
     branches: Vec<Branch<V>>,
     len: usize,
+    /// Differs from what it was when leaves have been split, joined or removed since.
+    shape: u64,
+}
+
+/// The leaf where a row is, or would be put.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    branch: usize,
+    leaf: usize,
+    shape: u64,
 }
 
 /// Where a row is, or where one would be put. Good until the tree changes.
@@ -40,7 +80,7 @@ pub struct Place {
 struct Level {
     /// The heads of their first keys.
     heads: Vec<u64>,
-    /// Rows below them.
+    /// Live rows below them.
     counts: Vec<u32>,
 }
 
@@ -58,22 +98,25 @@ struct Leaf<V> {
     rows: Vec<(RowKey, V)>,
 }
 
-/// The order of a leaf's rows.
+/// The order of a leaf's rows. Lines of memory of its own: a search asks for all of them at once.
 #[derive(Debug)]
+#[repr(C, align(64))]
 struct Order {
     heads: [u64; LEAF],
     /// Where they lie.
     at: [u8; LEAF],
+    /// Which of them are live: a bit each, by where it lies.
+    live: u32,
 }
 
 impl<V> Default for RowTree<V> {
     fn default() -> Self {
-        Self { level: Level::default(), branches: Vec::new(), len: 0 }
+        Self { level: Level::default(), branches: Vec::new(), len: 0, shape: 0 }
     }
 }
 
-impl<V> RowTree<V> {
-    /// Number of rows.
+impl<V: Live> RowTree<V> {
+    /// Number of rows, those that are gone included.
     pub const fn len(&self) -> usize {
         self.len
     }
@@ -85,18 +128,53 @@ impl<V> RowTree<V> {
 
     /// The place of a row; `Err`: where it would be.
     pub fn find(&self, key: &[u8]) -> Result<Place, Place> {
-        let head = head_of(key);
         if self.branches.is_empty() {
             return Err(Place { branch: 0, leaf: 0, slot: 0 });
         }
-        let branch = self.level.last_up_to(head, |at| self.branches[at].first() <= key);
-        let leaves = &self.branches[branch].leaves;
-        let leaf = self.branches[branch].level.last_up_to(head, |at| leaves[at].first() <= key);
-        let rows = &leaves[leaf];
+        self.find_by(self.way(key), key)
+    }
+
+    /// As [`RowTree::find`], where the way there is known.
+    pub fn find_by(&self, way: Way, key: &[u8]) -> Result<Place, Place> {
+        if way.shape != self.shape {
+            return self.find(key);
+        }
+        let Way { branch, leaf, .. } = way;
+        let rows = &self.branches[branch].leaves[leaf];
+        rows.order.prefetch();
+        let head = head_of(key);
         let slot = leading(rows.heads(), head, |slot| rows.row(slot).0.as_slice() < key);
         let place = Place { branch, leaf, slot };
         let is_there = rows.heads().get(slot) == Some(&head) && rows.row(slot).0.as_slice() == key;
         if is_there { Ok(place) } else { Err(place) }
+    }
+
+    /// The ways to several rows, and has them at hand: their memory is asked for all at once instead of one after the
+    /// other. None at all of an empty tree.
+    pub fn ways<'k>(&self, keys: impl Iterator<Item = &'k RowKey> + Clone) -> Ways {
+        if self.branches.is_empty() {
+            return Ways::new();
+        }
+        let ways: Ways = keys.clone().map(|key| self.way(key)).collect();
+        let leaf = |way: &Way| &self.branches[way.branch].leaves[way.leaf];
+        ways.iter().for_each(|way| prefetch(leaf(way)));
+        ways.iter().for_each(|way| leaf(way).order.prefetch());
+        for (way, key) in ways.iter().zip(keys) {
+            let (rows, head) = (leaf(way), head_of(key));
+            let slot = rows.heads().partition_point(|other| *other < head);
+            if rows.heads().get(slot) == Some(&head) {
+                prefetch(rows.row(slot));
+            }
+        }
+        ways
+    }
+
+    fn way(&self, key: &[u8]) -> Way {
+        let head = head_of(key);
+        let branch = self.level.last_up_to(head, |at| self.branches[at].first() <= key);
+        let leaves = &self.branches[branch].leaves;
+        let leaf = self.branches[branch].level.last_up_to(head, |at| leaves[at].first() <= key);
+        Way { branch, leaf, shape: self.shape }
     }
 
     /// The value of a row.
@@ -109,7 +187,7 @@ impl<V> RowTree<V> {
         self.branches[place.branch].leaves[place.leaf].row(place.slot)
     }
 
-    /// The value at a place that was found.
+    /// The value at a place that was found. Whether it is live stays as it is.
     pub fn value_mut(&mut self, place: Place) -> &mut V {
         let leaf = &mut self.branches[place.branch].leaves[place.leaf];
         &mut leaf.rows[usize::from(leaf.order.at[place.slot])].1
@@ -121,14 +199,16 @@ impl<V> RowTree<V> {
             let leaf = Leaf::with_room(0);
             self.branches.push(Branch { level: Level::of_one(), leaves: vec![leaf] });
             self.level = Level::of_one();
+            self.shape += 1;
         }
         self.len += 1;
+        let live = i64::from(value.is_live());
         let branch = &mut self.branches[place.branch];
         let right = branch.leaves[place.leaf].insert(place.slot, key, value);
+        let Some(right) = right else { return self.count_in(place, live) };
+        self.shape += 1;
         branch.note(place.leaf);
-        if let Some(leaf) = right {
-            branch.insert(place.leaf + 1, leaf);
-        }
+        branch.insert(place.leaf + 1, right);
         let right = (branch.leaves.len() > BRANCH).then(|| branch.split(place.leaf + 2));
         self.note(place.branch);
         if let Some(right) = right {
@@ -137,10 +217,23 @@ impl<V> RowTree<V> {
         }
     }
 
+    /// Puts another value at a place that was found; answers the old one.
+    pub fn replace_at(&mut self, place: Place, value: V) -> V {
+        let leaf = &mut self.branches[place.branch].leaves[place.leaf];
+        let at = leaf.order.at[place.slot];
+        let live = value.is_live();
+        let old = std::mem::replace(&mut leaf.rows[usize::from(at)].1, value);
+        if old.is_live() != live {
+            leaf.order.mark(at, live.into());
+            self.count_in(place, if live { 1 } else { -1 });
+        }
+        old
+    }
+
     /// Puts a row, whether there was one or not.
     pub fn insert(&mut self, key: RowKey, value: V) {
         match self.find(&key) {
-            Ok(place) => *self.value_mut(place) = value,
+            Ok(place) => drop(self.replace_at(place, value)),
             Err(place) => self.insert_at(place, key, value),
         }
     }
@@ -150,14 +243,30 @@ impl<V> RowTree<V> {
         self.len -= 1;
         let branch = &mut self.branches[place.branch];
         let row = branch.leaves[place.leaf].remove(place.slot);
-        branch.note(place.leaf);
+        let leaves = branch.leaves.len();
         branch.tidy(place.leaf);
+        if branch.leaves.len() == leaves {
+            self.count_in(place, -i64::from(row.1.is_live()));
+            return row;
+        }
+        self.shape += 1;
         self.note(place.branch);
         self.tidy(place.branch);
         row
     }
 
+    /// A leaf has so many live rows more, or less, and perhaps another first row.
+    fn count_in(&mut self, place: Place, live: i64) {
+        let branch = &mut self.branches[place.branch];
+        branch.level.heads[place.leaf] = branch.leaves[place.leaf].head();
+        for count in [&mut branch.level.counts[place.leaf], &mut self.level.counts[place.branch]] {
+            *count = (i64::from(*count) + live) as u32;
+        }
+        self.level.heads[place.branch] = branch.head();
+    }
+
     /// Takes a row.
+    #[cfg(test)]
     pub fn remove(&mut self, key: &[u8]) -> Option<(RowKey, V)> {
         self.find(key).ok().map(|place| self.remove_at(place))
     }
@@ -178,40 +287,44 @@ impl<V> RowTree<V> {
     }
 
     /// The rows of a range, one way or the other.
-    pub fn walk<'t>(&'t self, range: &'t RowRange, direction: Direction) -> Walk<'t, V> {
+    pub fn walk<'t>(&'t self, range: &'t RowRange, direction: Direction, shown: Shown) -> Walk<'t, V> {
         let (next, end, is_open) = match direction {
             Direction::Forward => (self.first_from(&range.from), range.to.as_slice(), range.to.is_empty()),
             Direction::Backward => (self.last_before(&range.to), range.from.as_slice(), range.from.is_empty()),
         };
         let leaf = next.map(|next| &self.branches[next.branch].leaves[next.leaf]);
-        Walk { tree: self, at: next.zip(leaf), direction, end, end_head: head_of(end), is_open }
+        Walk { tree: self, at: next.zip(leaf), direction, shown, end, end_head: head_of(end), is_open }
     }
 
-    /// How many rows a range has.
+    /// How many live rows a range has.
     pub fn count(&self, range: &RowRange) -> usize {
-        let end = if range.to.is_empty() { self.len } else { self.rank(&range.to) };
+        let end = if range.to.is_empty() { self.level.sum(self.branches.len()) } else { self.rank(&range.to) };
         end.saturating_sub(self.rank(&range.from))
     }
 
-    /// The row before which a range has so many others.
+    /// The live row before which a range has so many others.
     pub fn nth(&self, range: &RowRange, number: usize) -> Option<&(RowKey, V)> {
-        let mut left = number.checked_add(self.rank(&range.from)).filter(|rank| *rank < self.len)?;
-        let branch = &self.branches[self.level.take_whole(&mut left)];
+        let mut left = number.checked_add(self.rank(&range.from))?;
+        let branch = self.branches.get(self.level.take_whole(&mut left))?;
         let leaf = &branch.leaves[branch.level.take_whole(&mut left)];
-        (left < leaf.rows.len()).then(|| leaf.row(left)).filter(|(key, _)| range.holds(key))
+        leaf.order.prefetch();
+        let slot = (0..leaf.rows.len()).filter(|slot| leaf.is_live(*slot)).nth(left)?;
+        Some(leaf.row(slot)).filter(|(key, _)| range.holds(key))
     }
 
-    /// How many rows come before a key.
+    /// How many live rows come before a key.
     fn rank(&self, key: &[u8]) -> usize {
         let (Ok(place) | Err(place)) = self.find(key);
         let Some(branch) = self.branches.get(place.branch) else { return 0 };
-        self.level.sum(place.branch) + branch.level.sum(place.leaf) + place.slot
+        let leaf = &branch.leaves[place.leaf];
+        let here = (0..place.slot).filter(|slot| leaf.is_live(*slot)).count();
+        self.level.sum(place.branch) + branch.level.sum(place.leaf) + here
     }
 
     fn first_from(&self, key: &[u8]) -> Option<Place> {
         let (Ok(place) | Err(place)) = self.find(key);
         let leaf = self.branches.get(place.branch)?.leaves.get(place.leaf)?;
-        if place.slot < leaf.rows.len() { Some(place) } else { self.next_leaf(place) }
+        if place.slot < leaf.rows.len() { Some(place) } else { self.next_leaf(place, Shown::All) }
     }
 
     /// The last place before a key; an empty one is the end.
@@ -224,26 +337,35 @@ impl<V> RowTree<V> {
         self.branches.get(place.branch)?;
         match place.slot.checked_sub(1) {
             Some(slot) => Some(Place { slot, ..place }),
-            None => self.leaf_before(place),
+            None => self.leaf_before(place, Shown::All),
         }
     }
 
-    fn next_leaf(&self, place: Place) -> Option<Place> {
-        if place.leaf + 1 < self.branches[place.branch].leaves.len() {
-            return Some(Place { leaf: place.leaf + 1, slot: 0, ..place });
+    /// The first place of the next leaf that has something to show.
+    fn next_leaf(&self, place: Place, shown: Shown) -> Option<Place> {
+        let leaf = place.leaf + 1;
+        if let Some(more) = shown.first(&self.branches[place.branch].level.counts[leaf..]) {
+            return Some(Place { leaf: leaf + more, slot: 0, ..place });
         }
-        (place.branch + 1 < self.branches.len()).then_some(Place { branch: place.branch + 1, leaf: 0, slot: 0 })
+        let branch = place.branch + 1;
+        let branch = branch + shown.first(&self.level.counts[branch..])?;
+        let leaf = shown.first(&self.branches[branch].level.counts)?;
+        Some(Place { branch, leaf, slot: 0 })
     }
 
-    /// The last place of the leaf before that of a place.
-    fn leaf_before(&self, place: Place) -> Option<Place> {
-        match place.leaf.checked_sub(1) {
-            Some(leaf) => {
-                let slot = self.branches[place.branch].leaves[leaf].rows.len() - 1;
-                Some(Place { leaf, slot, ..place })
-            }
-            None => place.branch.checked_sub(1).map(|branch| self.branches[branch].last(branch)),
+    /// The last place of the leaf with something to show before that of a place.
+    fn leaf_before(&self, place: Place, shown: Shown) -> Option<Place> {
+        let last = |branch: usize, leaf: usize| Place {
+            branch,
+            leaf,
+            slot: self.branches[branch].leaves[leaf].rows.len() - 1,
+        };
+        if let Some(leaf) = shown.last(&self.branches[place.branch].level.counts[..place.leaf]) {
+            return Some(last(place.branch, leaf));
         }
+        let branch = shown.last(&self.level.counts[..place.branch])?;
+        let leaf = shown.last(&self.branches[branch].level.counts)?;
+        Some(last(branch, leaf))
     }
 
     /// A branch has changed.
@@ -274,6 +396,24 @@ trait Node {
     fn count(&self) -> u32;
 }
 
+impl Shown {
+    /// The first of some nodes that has something to show.
+    fn first(self, counts: &[u32]) -> Option<usize> {
+        match self {
+            Self::Live => counts.iter().position(|count| *count > 0),
+            Self::All => (!counts.is_empty()).then_some(0),
+        }
+    }
+
+    /// The last one.
+    fn last(self, counts: &[u32]) -> Option<usize> {
+        match self {
+            Self::Live => counts.iter().rposition(|count| *count > 0),
+            Self::All => counts.len().checked_sub(1),
+        }
+    }
+}
+
 impl<V> Node for Branch<V> {
     fn head(&self) -> u64 {
         self.level.heads.first().copied().unwrap_or(0)
@@ -290,7 +430,7 @@ impl<V> Node for Leaf<V> {
     }
 
     fn count(&self) -> u32 {
-        self.rows.len() as u32
+        self.order.live.count_ones()
     }
 }
 
@@ -341,7 +481,7 @@ impl Level {
     }
 }
 
-impl<V> Branch<V> {
+impl<V: Live> Branch<V> {
     fn first(&self) -> &[u8] {
         self.leaves[0].first()
     }
@@ -397,9 +537,29 @@ fn joinable(at: usize, nodes: usize, full: usize, len: impl Fn(usize) -> usize) 
     Some(at).filter(fits).or_else(|| at.checked_sub(1).filter(fits))
 }
 
-impl<V> Leaf<V> {
+impl Order {
+    #[inline]
+    fn prefetch(&self) {
+        prefetch(&self.heads);
+        prefetch(&self.at);
+    }
+
+    fn is_live(&self, at: u8) -> u32 {
+        (self.live >> at) & 1
+    }
+
+    fn mark(&mut self, at: u8, live: u32) {
+        self.live = self.live & !(1 << at) | live << at;
+    }
+}
+
+impl<V: Live> Leaf<V> {
     fn with_room(rows: usize) -> Self {
-        Self { order: Box::new(Order { heads: [0; LEAF], at: [0; LEAF] }), rows: Vec::with_capacity(rows) }
+        Self { order: Box::new(Order { heads: [0; LEAF], at: [0; LEAF], live: 0 }), rows: Vec::with_capacity(rows) }
+    }
+
+    fn is_live(&self, slot: usize) -> bool {
+        self.order.is_live(self.order.at[slot]) == 1
     }
 
     fn heads(&self) -> &[u64] {
@@ -448,6 +608,7 @@ impl<V> Leaf<V> {
         order.at.copy_within(slot..len, slot + 1);
         order.heads[slot] = head_of(&key);
         order.at[slot] = len as u8;
+        order.mark(len as u8, value.is_live().into());
         self.rows.push((key, value));
     }
 
@@ -459,6 +620,9 @@ impl<V> Leaf<V> {
         // The last one comes to lie in the hole.
         let last = (len - 1) as u8;
         order.at[..len - 1].iter_mut().filter(|at| **at == last).for_each(|at| *at = hole);
+        let live = order.is_live(last);
+        order.mark(hole, live);
+        order.mark(last, 0);
         self.rows.swap_remove(usize::from(hole))
     }
 
@@ -502,27 +666,39 @@ pub struct Walk<'t, V> {
     tree: &'t RowTree<V>,
     at: Option<(Place, &'t Leaf<V>)>,
     direction: Direction,
+    shown: Shown,
     end: &'t [u8],
     end_head: u64,
     /// Whether it goes on to the end of the tree.
     is_open: bool,
 }
 
-impl<'t, V> Iterator for Walk<'t, V> {
+impl<'t, V: Live> Iterator for Walk<'t, V> {
     type Item = &'t (RowKey, V);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (place, leaf) = self.at?;
-        let (row, head) = (leaf.row(place.slot), leaf.order.heads[place.slot]);
-        let is_in = self.is_open
-            || match self.direction {
-                Direction::Forward => head < self.end_head || row.0.as_slice() < self.end,
-                Direction::Backward => head > self.end_head || row.0.as_slice() >= self.end,
-            };
-        if !is_in {
-            self.at = None;
-            return None;
+        loop {
+            let (place, leaf) = self.at?;
+            let (row, head) = (leaf.row(place.slot), leaf.order.heads[place.slot]);
+            let is_in = self.is_open
+                || match self.direction {
+                    Direction::Forward => head < self.end_head || row.0.as_slice() < self.end,
+                    Direction::Backward => head > self.end_head || row.0.as_slice() >= self.end,
+                };
+            if !is_in {
+                self.at = None;
+                return None;
+            }
+            self.advance(place, leaf);
+            if self.shown == Shown::All || leaf.is_live(place.slot) {
+                return Some(row);
+            }
         }
+    }
+}
+
+impl<'t, V: Live> Walk<'t, V> {
+    fn advance(&mut self, place: Place, leaf: &'t Leaf<V>) {
         let there = match self.direction {
             Direction::Forward => Some(place.slot + 1).filter(|slot| *slot < leaf.rows.len()),
             Direction::Backward => place.slot.checked_sub(1),
@@ -531,144 +707,11 @@ impl<'t, V> Iterator for Walk<'t, V> {
             Some(slot) => Some((Place { slot, ..place }, leaf)),
             None => {
                 let next = match self.direction {
-                    Direction::Forward => self.tree.next_leaf(place),
-                    Direction::Backward => self.tree.leaf_before(place),
+                    Direction::Forward => self.tree.next_leaf(place, self.shown),
+                    Direction::Backward => self.tree.leaf_before(place, self.shown),
                 };
                 next.map(|next| (next, &self.tree.branches[next.branch].leaves[next.leaf]))
             }
         };
-        Some(row)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    impl<V> RowTree<V> {
-        fn check(&self) {
-            assert_eq!(self.len, self.iter().count());
-            assert!(self.iter().zip(self.iter().skip(1)).all(|(one, next)| one.0 < next.0));
-            assert_eq!(self.level.heads.len(), self.branches.len());
-            for (at, branch) in self.branches.iter().enumerate() {
-                assert!((1..=BRANCH).contains(&branch.leaves.len()));
-                assert_eq!((self.level.heads[at], self.level.counts[at]), (branch.head(), branch.count()));
-                assert_eq!(branch.level.heads.len(), branch.leaves.len());
-                for (at, leaf) in branch.leaves.iter().enumerate() {
-                    assert!((1..=LEAF).contains(&leaf.rows.len()));
-                    assert_eq!((branch.level.heads[at], branch.level.counts[at]), (leaf.head(), leaf.count()));
-                    assert!(leaf.iter().zip(leaf.heads()).all(|((key, _), head)| head_of(key) == *head));
-                    let mut places = leaf.order.at[..leaf.rows.len()].to_vec();
-                    places.sort_unstable();
-                    assert!(places.iter().enumerate().all(|(at, place)| at == usize::from(*place)));
-                }
-            }
-        }
-    }
-
-    fn xorshift(seed: u64) -> impl FnMut(u64) -> u64 {
-        let mut random = seed;
-        move |bound| {
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            random % bound
-        }
-    }
-
-    /// Keys of all kinds of likeness: short ones, zeros at the end, equal heads, prefixes of each other.
-    fn some_key(next: &mut impl FnMut(u64) -> u64, spread: u64) -> Vec<u8> {
-        let mut key = match next(3) {
-            0 => Vec::new(),
-            1 => b"alike at first".to_vec(),
-            _ => vec![next(2) as u8 * 255; next(9) as usize],
-        };
-        key.extend((0..next(4)).map(|_| [0, 1, 128, 255][next(4) as usize]));
-        key.extend_from_slice(&(next(spread) as u32).to_be_bytes()[next(4) as usize..]);
-        key
-    }
-
-    fn some_range(next: &mut impl FnMut(u64) -> u64, spread: u64) -> RowRange {
-        let from = some_key(next, spread);
-        RowRange { from, to: if next(4) == 0 { Vec::new() } else { some_key(next, spread) } }
-    }
-
-    fn compare(tree: &RowTree<u64>, model: &BTreeMap<Vec<u8>, u64>, range: &RowRange) {
-        let expected: Vec<(&[u8], u64)> =
-            model.iter().filter(|(key, _)| range.holds(key)).map(|(key, value)| (&key[..], *value)).collect();
-        let walk = |direction| tree.walk(range, direction).map(|(key, value)| (&key[..], *value)).collect::<Vec<_>>();
-        assert_eq!(walk(Direction::Forward), expected);
-        let mut backward = walk(Direction::Backward);
-        backward.reverse();
-        assert_eq!(backward, expected);
-        assert_eq!(tree.count(range), expected.len());
-        for number in [0, expected.len() / 2, expected.len().saturating_sub(1), expected.len()] {
-            let found = tree.nth(range, number).map(|(key, value)| (&key[..], *value));
-            assert_eq!(found, expected.get(number).copied());
-        }
-    }
-
-    #[test]
-    fn it_is_the_map_that_it_is_told_to_be() {
-        for seed in 1..=8 {
-            let mut next = xorshift(0x9e37_79b9_7f4a_7c15 ^ seed);
-            let spread = [3, 50, 5000][seed as usize % 3];
-            let (mut tree, mut model) = (RowTree::default(), BTreeMap::new());
-            for turn in 0..6000_u64 {
-                // It grows, shrinks to nearly nothing, and grows again.
-                let puts = if turn % 2000 < 1200 { 8 } else { 2 };
-                let key = some_key(&mut next, spread);
-                match next(12) {
-                    0 => compare(&tree, &model, &some_range(&mut next, spread)),
-                    1 if next(20) == 0 => {
-                        let range = some_range(&mut next, spread);
-                        let removed = tree.remove_range(&range);
-                        let kept = model.len() - removed.len();
-                        assert!(removed.iter().all(|(key, value)| model.get(&key[..]) == Some(value)));
-                        model.retain(|key, _| !range.holds(key));
-                        assert_eq!(model.len(), kept);
-                    }
-                    choice if choice < puts => {
-                        tree.insert(key.as_slice().into(), turn);
-                        model.insert(key, turn);
-                    }
-                    _ => {
-                        assert_eq!(tree.remove(&key).map(|(_, value)| value), model.remove(&key));
-                        // Random keys hit too seldom to empty it.
-                        let some = tree.nth(&RowRange { from: key, to: Vec::new() }, 0).map(|(key, _)| key.clone());
-                        if let Some(some) = some.filter(|_| puts == 2) {
-                            assert_eq!(tree.remove(&some).map(|(_, value)| value), model.remove(&some[..]));
-                        }
-                    }
-                }
-                let probe = some_key(&mut next, spread);
-                assert_eq!(tree.get(&probe), model.get(&probe));
-                assert_eq!(tree.len(), model.len());
-                if turn % 16 == 0 {
-                    tree.check();
-                }
-            }
-            compare(&tree, &model, &RowRange { from: Vec::new(), to: Vec::new() });
-        }
-    }
-
-    #[test]
-    fn what_grows_at_its_end_fills_its_leaves() {
-        let mut tree = RowTree::default();
-        for number in 0..1000_u32 {
-            tree.insert(number.to_be_bytes()[..].into(), ());
-        }
-        tree.check();
-        let leaves: usize = tree.branches.iter().map(|branch| branch.leaves.len()).sum();
-        assert_eq!(leaves, 1000 / LEAF);
-        assert!(tree.branches.len() <= 1000 / LEAF / BRANCH + 1);
-        // From its front, as one that is popped.
-        for number in 0..999_u32 {
-            assert!(tree.remove(&number.to_be_bytes()).is_some());
-        }
-        tree.check();
-        assert_eq!((tree.len(), tree.branches.len()), (1, 1));
     }
 }

@@ -202,7 +202,8 @@ pub fn scan(
 /// Picks one of `count` elements, each equally likely, and leaves it in `element` and its row in `buffer`. `false`: all
 /// have expired, or there is none.
 ///
-/// Looks into a random window of hashes that holds [`WINDOW`] elements on average, at a random place below
+/// A view that knows how many rows lie where is asked for the one at a random place. One that does not:
+/// looks into a random window of hashes that holds [`WINDOW`] elements on average, at a random place below
 /// [`MOST_IN_WINDOW`], until there is an element: so all have the same chance, wherever their hashes lie. The few that
 /// could not be seen, since more than that are in the window, do not matter.
 ///
@@ -217,6 +218,9 @@ pub fn pick(
     buffer: &mut Vec<u8>,
 ) -> Result<bool, Stop> {
     let now = view.now();
+    if pick_known(view, key, rows, count, now, [element, buffer])? {
+        return Ok(true);
+    }
     if count > SMALL {
         let width = ((u128::from(WINDOW) << 64) / u128::from(count)) as u64;
         for _ in 0..TRIES {
@@ -237,6 +241,37 @@ pub fn pick(
     }
     let place = below(view.random(), live);
     pick_in_window(view, key, rows, [0, 0], place, now, [element, buffer])
+}
+
+/// As [`pick`]; `false` also where the view does not know which row is at a place.
+fn pick_known(
+    view: &mut dyn View,
+    key: &[u8],
+    rows: RowsId,
+    count: u64,
+    now: Millis,
+    [element, buffer]: [&mut Vec<u8>; 2],
+) -> Result<bool, Stop> {
+    for _ in 0..TRIES {
+        let place = below(view.random(), count);
+        let mut found = Ok(false);
+        let shown = view.nth_row(key, rows, [&[ELEMENT], &[ELEMENT + 1]], place, &mut |row, value| {
+            found = decode(value).and_then(|value| {
+                let name = row.get(KEY_PREFIX..).ok_or(Stop::Fault)?;
+                if !value.is_expired(now) {
+                    element.clear();
+                    element.extend_from_slice(name);
+                    buffer.clear();
+                    buffer.extend_from_slice(value.bytes);
+                }
+                Ok(!value.is_expired(now))
+            });
+        });
+        if shown != Some(true) || found? {
+            return Ok(found == Ok(true));
+        }
+    }
+    Ok(false)
 }
 
 /// Elements that a window holds on average: few, since each is read; and not too few, since each try is a search.
