@@ -17,6 +17,13 @@ pub(crate) fn set_up() {
     decay_of_arenas(DECAY_MS);
 }
 
+/// Has the kernel use small pages from now on, so that what is given back to it is really free.
+pub(crate) fn avoid_huge_pages() {
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!(%error, "pages may be huge, and memory larger than planned");
+    }
+}
+
 /// Gives all pages without allocations back to the kernel.
 pub(crate) fn purge() {
     decay_of_arenas(0);

@@ -17,6 +17,9 @@ const MEMTABLE_BOUNDS: (u64, u64) = (8 * MIB, 256 * MIB);
 /// Hot records get at least this share, whatever the block cache is told to take.
 const HOT_SHARE_LEAST: u64 = 8;
 const HOT_LEAST: u64 = 4 * MIB;
+/// With less memory than this, pages that are huge are left alone: the kernel fills the holes that an allocator leaves, and
+/// takes a fifth more than was asked for.
+const HUGE_PAGES_LEAST: u64 = 1024 * MIB;
 /// When nothing can be found out about the machine.
 const UNKNOWN_MACHINE: u64 = 1024 * MIB;
 
@@ -35,6 +38,11 @@ fn divide(total: u64, block_cache_percent: u64) -> Split {
     let hot = ((rest - block_cache) / 5 * HOT_FIFTHS).max(HOT_LEAST);
     let reserve = total.saturating_sub(hot + block_cache + memtables);
     Split { total, hot, block_cache, memtables, reserve }
+}
+
+/// Whether there is so much memory that pages may be huge.
+pub(crate) const fn is_ample(split: &Split) -> bool {
+    split.total >= HUGE_PAGES_LEAST
 }
 
 /// Memory of the machine, or of the part of it that this process may use.

@@ -27,8 +27,11 @@ pub(crate) fn serve(settings: Settings) -> Result<(), String> {
     let config = &settings.config;
     let level = logging::start(config)?;
     abort_on_panic();
-    allocator::set_up();
     let split = memory::split(config);
+    if !memory::is_ample(&split) {
+        allocator::avoid_huge_pages();
+    }
+    allocator::set_up();
     tracing::info!(pid = std::process::id(), "Haypile {VERSION} starts");
     settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let signals = Watch::start()?;

@@ -9,6 +9,7 @@ use engine::Role;
 
 use crate::client::{ClientInfo, Kill};
 use crate::config::{AppendFsync, Config, OutputLimit};
+use crate::keeper::Keeper;
 use crate::shared::{Shared, clock};
 use crate::waiting::NO_LONGER_PRIMARY;
 
@@ -22,6 +23,7 @@ pub(crate) async fn keep_house(shared: Arc<Shared>) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut role = shared.instance.role();
     let mut quarantine_looked_at: Option<Instant> = None;
+    let mut keeper = Keeper::default();
     loop {
         ticks.tick().await;
         let config = shared.config.load_full();
@@ -36,7 +38,9 @@ pub(crate) async fn keep_house(shared: Arc<Shared>) {
             let (shared, keep) = (Arc::clone(&shared), Duration::from_secs(config.quarantine_keep));
             tokio::task::spawn_blocking(move || clean_quarantine(&shared, keep));
         }
-        shared.stats.recent.look(Instant::now(), shared.stats.flow(), shared.host.memory().allocated);
+        let memory = shared.host.memory();
+        shared.stats.recent.look(Instant::now(), shared.stats.flow(), memory.allocated);
+        keep_within(&shared, &mut keeper, memory.process);
         if config.timeout == 0 && config.client_output_buffer_limit.normal.soft == 0 {
             continue;
         }
@@ -45,6 +49,18 @@ pub(crate) async fn keep_house(shared: Arc<Shared>) {
         for info in shared.clients.list().iter().filter(|info| !info.is_link()) {
             inspect(&shared, &config, info, now);
         }
+    }
+}
+
+/// Sees to it that the process does not take more than it may.
+fn keep_within(shared: &Arc<Shared>, keeper: &mut Keeper, process: u64) {
+    let step = keeper.look(process, &shared.split.load());
+    if step.hot != shared.instance.budget().limit() {
+        shared.instance.set_hot_bytes(step.hot);
+    }
+    if step.purge {
+        let shared = Arc::clone(shared);
+        tokio::task::spawn_blocking(move || shared.host.purge());
     }
 }
 

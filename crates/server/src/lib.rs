@@ -21,6 +21,7 @@ pub mod following;
 mod gate;
 pub mod host;
 mod housekeeping;
+mod keeper;
 pub(crate) mod links;
 mod listen;
 mod meter;
