@@ -7,17 +7,13 @@ use std::fs;
 
 use crate::failure::{Context, Outcome};
 
-/// How much is touched at a time.
-const STEP: u64 = 64 << 20;
-
-/// Touches about so many bytes of memory and frees them again, right before a load that will need them; no more than half
-/// of what is available.
+/// Touches about so many bytes of memory and frees them again at once, right before a load that will need some of them; no
+/// more than half of what is available.
 pub fn warm(bytes: u64) -> Outcome {
     let text = fs::read_to_string("/proc/meminfo").context("reading /proc/meminfo")?;
     let available = available_of(&text).context("reading MemAvailable of /proc/meminfo")?;
-    let steps = bytes.min(available / 2) / STEP;
-    let touched: Vec<Vec<u8>> = (0..steps).map(|_| vec![1; STEP as usize]).collect();
-    drop(std::hint::black_box(touched));
+    let bytes = usize::try_from(bytes.min(available / 2)).context("touching memory")?;
+    drop(std::hint::black_box(vec![1_u8; bytes]));
     Ok(())
 }
 
