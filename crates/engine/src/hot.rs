@@ -218,10 +218,16 @@ impl Entry {
     /// Changes its payload, which begins `payload_at` bytes after the key: `remove` bytes at `at` become `insert`.
     pub fn splice(&mut self, payload_at: usize, at: usize, remove: usize, insert: &[u8]) {
         let from = self.key_len as usize + payload_at + at;
-        if remove == insert.len() {
-            self.bytes[from..from + remove].copy_from_slice(insert);
-        } else {
-            self.bytes.splice(from..from + remove, insert.iter().copied());
+        let (to, len) = (from + insert.len(), self.bytes.len());
+        if insert.len() > remove {
+            self.bytes.resize(len + insert.len() - remove, 0);
+        }
+        if insert.len() != remove {
+            self.bytes.copy_within(from + remove..len, to);
+            self.bytes.truncate(len - remove + insert.len());
+        }
+        self.bytes[from..to].copy_from_slice(insert);
+        if insert.len() < remove {
             self.tighten();
         }
     }

@@ -19,6 +19,7 @@ pub mod list;
 pub mod map;
 pub mod op;
 pub mod record;
+mod same;
 pub mod string;
 mod varint;
 pub mod view;

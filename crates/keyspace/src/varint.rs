@@ -41,9 +41,14 @@ pub fn take(input: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// Takes length-prefixed bytes off the front of `input`.
+/// Takes length-prefixed bytes off the front of `input`; most lengths are one byte.
 #[inline]
 pub fn take_bytes<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {
+    if let Some((&len @ 0..0x80, rest)) = input.split_first() {
+        let (bytes, rest) = rest.split_at_checked(usize::from(len))?;
+        *input = rest;
+        return Some(bytes);
+    }
     let len = usize::try_from(take(input)?).ok()?;
     if len > input.len() {
         return None;

@@ -190,7 +190,9 @@ fn update_packed(
     if old == Some(score) {
         return Ok(updated);
     }
-    let (at, len) = (packed::place(payload, score, member)?, payload.len());
+    // With a greater score it belongs after its old place.
+    let from = looked.old.filter(|(_, _, old)| *old < score).map_or(0, |(from, _, _)| from);
+    let (at, len) = (packed::place(payload, from, score, member)?, payload.len());
     if let Some((from, to, _)) = looked.old
         && (at == from || at == to)
     {

@@ -17,6 +17,7 @@ use alloc::vec::Vec;
 use smallvec::SmallVec;
 
 use crate::record::{Kind, Millis};
+use crate::same::same;
 use crate::varint;
 use crate::view::Stop;
 
@@ -102,7 +103,7 @@ impl<'a> Entries<'a> {
     pub(super) fn find(mut self, element: &[u8]) -> Result<(Option<Entry<'a>>, usize), Stop> {
         let mut count = 0;
         while let Some(entry) = self.next()? {
-            if entry.element == element {
+            if same(entry.element, element) {
                 return Ok((Some(entry), count));
             }
             count += 1;
@@ -124,15 +125,8 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// Takes length-prefixed bytes; most lengths are one byte.
 #[inline]
 fn take<'a>(input: &mut &'a [u8]) -> Result<&'a [u8], Stop> {
-    if let Some((&len @ 0..0x80, rest)) = input.split_first()
-        && let Some((bytes, rest)) = rest.split_at_checked(usize::from(len))
-    {
-        *input = rest;
-        return Ok(bytes);
-    }
     varint::take_bytes(input).ok_or(Stop::Fault)
 }
 

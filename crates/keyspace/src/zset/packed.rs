@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use super::order::{SCORE_BYTES, normal};
+use crate::same::same;
 use crate::varint;
 use crate::view::Stop;
 
@@ -84,7 +85,7 @@ pub fn all(payload: &[u8]) -> Result<Vec<Entry<'_>>, Stop> {
 pub fn find<'a>(payload: &'a [u8], member: &[u8]) -> Result<Option<Entry<'a>>, Stop> {
     let mut entries = Entries::new(payload);
     while let Some(entry) = entries.next()? {
-        if entry.member == member {
+        if same(entry.member, member) {
             return Ok(Some(entry));
         }
     }
@@ -110,20 +111,20 @@ pub fn look(payload: &[u8], member: &[u8]) -> Result<Look, Stop> {
     let mut look = Look { count: 0, old: None };
     while let Some(entry) = entries.next()? {
         look.count += 1;
-        if entry.member == member {
+        if same(entry.member, member) {
             look.old = Some((entry.at, entry.end, entry.score));
         }
     }
     Ok(look)
 }
 
-/// Where a member of this score belongs.
+/// Where a member of this score belongs, which is at or after `from`, where an entry begins.
 ///
 /// # Errors
 /// [`Stop::Fault`] when the payload is no sorted set.
 #[inline]
-pub fn place(payload: &[u8], score: f64, member: &[u8]) -> Result<usize, Stop> {
-    let mut entries = Entries::new(payload);
+pub fn place(payload: &[u8], from: usize, score: f64, member: &[u8]) -> Result<usize, Stop> {
+    let mut entries = Entries { payload, at: from };
     while let Some(entry) = entries.next()? {
         if entry.compare(score, member) == Ordering::Greater {
             return Ok(entry.at);
@@ -152,8 +153,8 @@ mod tests {
         assert_eq!(payload, expected);
         let entry = find(&payload, b"bc").unwrap().unwrap();
         assert_eq!((entry.at, entry.end, entry.score), (10, 21, 1.5));
-        assert_eq!(place(&payload, 0.0, b"b").unwrap(), 10);
-        assert_eq!(place(&payload, 2.0, b"").unwrap(), 21);
+        assert_eq!(place(&payload, 0, 0.0, b"b").unwrap(), 10);
+        assert_eq!(place(&payload, 10, 2.0, b"").unwrap(), 21);
         assert_eq!(look(&payload, b"x").unwrap(), Look { count: 2, old: None });
     }
 
