@@ -34,7 +34,9 @@ pub enum Build {
 
 impl Workspace {
     pub fn open() -> Outcome<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("finding the folder above xtask")?;
+        // Clones may share a target folder: what was compiled in is where the last of them lies.
+        let own = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let root = Path::new(&own).parent().context("finding the folder above xtask")?;
         Ok(Self {
             root: root.to_path_buf(),
             target: target_dir(root, std::env::var_os("CARGO_TARGET_DIR"), std::env::var_os("HOME")),

@@ -8,8 +8,8 @@ mod checks;
 
 #[test]
 fn wire_corpus() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/wire");
-    let entries = fs::read_dir(&folder).expect("the corpus folder");
+    let folder = Path::new("fuzz/corpus/wire");
+    let entries = fs::read_dir(folder).expect("the corpus folder");
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("a folder entry").path()).collect();
     files.sort();
     assert!(files.len() >= 20, "the corpus is not there");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 mod checks;
 
 fn replay(target: &str, check: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let folder = Path::new("fuzz/corpus").join(target);
     let entries = fs::read_dir(&folder).expect("the corpus folder");
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("a folder entry").path()).collect();
     files.sort();

@@ -53,7 +53,7 @@ fn has_tool(name: &str) -> bool {
 }
 
 fn script(name: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)
+    Path::new("tests/clients").join(name)
 }
 
 #[test]

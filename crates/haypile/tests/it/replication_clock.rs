@@ -1,7 +1,7 @@
 //! Clocks that jump, on either side: a library that is loaded before the C library moves what a process takes for the time.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use resp::Value;
@@ -25,8 +25,7 @@ impl Clock {
     fn build() -> Option<Self> {
         let folder = TempDir::new().unwrap();
         let library = folder.path().join("offset.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(SOURCE);
-        let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).output();
+        let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(SOURCE).output();
         match built {
             Ok(built) if built.status.success() => Some(Self { folder }),
             Ok(built) => panic!("{}", String::from_utf8_lossy(&built.stderr)),

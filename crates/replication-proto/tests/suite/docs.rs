@@ -11,7 +11,7 @@ use crate::model;
 
 #[test]
 fn the_tables_in_the_docs_are_fresh() {
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/replication.md");
+    let file = PathBuf::from("../../docs/replication.md");
     let present = fs::read_to_string(&file).unwrap();
     let mut fresh = present.clone();
     for (name, text) in [
@@ -120,7 +120,7 @@ const CASES: [&str; 23] = [
 /// Each case with the tests that carry its number: with real processes, and beneath.
 fn cases() -> String {
     let mut found: BTreeMap<String, Vec<(&str, String)>> = BTreeMap::new();
-    search(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".."), &mut found);
+    search(&PathBuf::from(".."), &mut found);
     let mut text = String::from("| case | what went wrong elsewhere | processes | beneath |\n|---|---|---|---|\n");
     for (number, what) in (1..).zip(CASES) {
         let tests = found.remove(&format!("{number:02}")).unwrap_or_default();

@@ -14,7 +14,7 @@ pub enum Step {
 
 /// The scripts that Redis 7 must answer alike, by name.
 pub fn shareable() -> Vec<(String, Vec<Step>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../commands/tests/scripts");
+    let folder = Path::new("../commands/tests/scripts");
     let mut scripts = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
