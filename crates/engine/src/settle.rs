@@ -371,7 +371,7 @@ fn write(shard: &Shard, cycle: &mut Cycle, settling: &mut Settling) -> Result<()
     let gone: HashSet<RowsId> = cycle.dead.iter().copied().collect();
     // Given away, and freed as they are written: what could not be written is copied once more by the next cycle.
     let writes = std::mem::take(&mut cycle.rows.writes);
-    shard.progress.writes.fetch_add(writes.len() as u64, Ordering::Relaxed);
+    let changed_rows = writes.len() as u64;
     for write in writes {
         if !write.rows().is_some_and(|rows| gone.contains(&rows)) {
             batch.push(write)?;
@@ -381,7 +381,9 @@ fn write(shard: &Shard, cycle: &mut Cycle, settling: &mut Settling) -> Result<()
         let Begin { cut, time, .. } = cycle.begin;
         batch.writes.extend(shard.settled_marks(cut, settling.ahead, time, shard.stored_records()));
     }
-    batch.write()
+    batch.write()?;
+    shard.progress.writes.fetch_add(changed_rows, Ordering::Relaxed);
+    Ok(())
 }
 
 /// Writes the records in the order of their keys.

@@ -136,9 +136,7 @@ impl Waiting {
         }
     }
 
-    /// How many wait.
-    #[must_use]
-    pub fn count(&self) -> usize {
+    fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }
 

@@ -175,3 +175,25 @@ fn a_password_in_a_pipeline_counts_from_the_next_request_on() {
     assert_eq!(client.read(), Value::Simple(b"RESET".to_vec()));
     assert_eq!(error(&client.read()), "ERR Protocol error: unauthenticated multibulk length");
 }
+
+/// What the process takes beyond `maxmemory`, here for a request that is not whole, hot records get less.
+#[test]
+fn a_process_that_takes_too_much_keeps_fewer_records_until_it_takes_less() {
+    let server = Server::start(&["--maxmemory", "128mb"]);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid().as_raw_nonzero())).unwrap();
+    assert!(!status.contains("THP_enabled:\t1"), "a small budget does without huge pages");
+    let mut control = server.connect();
+    let mut limit = || -> u64 {
+        let Value::Bulk(info) = control.ask("INFO memory") else { panic!("no text") };
+        let text = String::from_utf8(info).unwrap();
+        text.lines().find_map(|line| line.strip_prefix("haypile_hot_limit:")).unwrap().parse().unwrap()
+    };
+    let whole = limit();
+    let mut large = server.connect();
+    large.send_raw(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$300000000\r\n");
+    let part = vec![b'v'; 1 << 20];
+    (0..200).for_each(|_| large.send_raw(&part));
+    until("hot records to get less", || limit() <= whole / 2);
+    drop(large);
+    until("hot records to get it back", || limit() == whole);
+}
