@@ -42,7 +42,7 @@ suites: hot types large cold write recovery mem repl (all of them when none is n
   --keys N        keys of `cold` (default 10000000)
   --seconds N     length of a measurement of `cold`, `write`, `mem` and of the lag in `repl` (default 10)
   --mib N         what `recovery` writes before the crash (default 256)
-  --repetitions N times that each fault of `repl` is healed from, at least (default 50)
+  --repetitions N times that each fault of `repl` is healed from, and a copy cut, at least (default 50)
   --sync-mib N    what the full copy of `repl` copies (default 2048)
   --haypile FILE  measure this binary instead of building one
   --report        write the tables into docs/benchmarks.md";

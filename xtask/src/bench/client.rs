@@ -7,6 +7,8 @@ use std::time::Duration;
 /// Longer than any stall worth measuring; a server that is silent for so long is broken.
 const TIMEOUT: Duration = Duration::from_secs(120);
 const MAX_BULK: usize = 512 * 1024 * 1024;
+/// Elements of an array.
+const MAX_ARRAY: usize = 1024 * 1024;
 
 #[derive(PartialEq, Eq, Debug)]
 pub enum Reply {
@@ -14,6 +16,7 @@ pub enum Reply {
     Error(String),
     Integer(i64),
     Bulk(Vec<u8>),
+    Array(Vec<Reply>),
     Nil,
 }
 
@@ -96,6 +99,10 @@ fn read_reply(input: &mut impl BufRead) -> io::Result<Reply> {
             bulk.truncate(length);
             Ok(Reply::Bulk(bulk))
         }
+        "*" => {
+            let length = rest.parse().ok().filter(|length| *length <= MAX_ARRAY).ok_or_else(bad)?;
+            (0..length).map(|_| read_reply(input)).collect::<io::Result<_>>().map(Reply::Array)
+        }
         _ => Err(bad()),
     }
 }
@@ -113,7 +120,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_reply_is_read() {
-        let mut input: &[u8] = b"+OK\r\n-ERR no\r\n:-7\r\n$-1\r\n$4\r\na\r\nb\r\n$0\r\n\r\n";
+        let mut input: &[u8] = b"+OK\r\n-ERR no\r\n:-7\r\n$-1\r\n$4\r\na\r\nb\r\n$0\r\n\r\n*2\r\n:1\r\n*0\r\n";
         let mut next = || read_reply(&mut input).unwrap();
         assert_eq!(next(), Reply::Simple("OK".into()));
         assert_eq!(next(), Reply::Error("ERR no".into()));
@@ -121,6 +128,7 @@ mod tests {
         assert_eq!(next(), Reply::Nil);
         assert_eq!(next(), Reply::Bulk(b"a\r\nb".to_vec()));
         assert_eq!(next(), Reply::Bulk(Vec::new()));
+        assert_eq!(next(), Reply::Array(vec![Reply::Integer(1), Reply::Array(Vec::new())]));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A server under measurement: its process, its port, its folder. All of them end with the value.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -57,6 +57,11 @@ impl Instance {
         let mut instance = Self { port, program, args, folder, child };
         instance.wait_until_ready()?;
         Ok(instance)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
     /// Ends the process as a power cut of the process would: without warning.

@@ -2,10 +2,13 @@
 
 mod catch_up;
 mod copy;
+mod cuts;
 mod heal;
+mod heals;
 mod lag;
 mod link;
 mod node;
+mod password;
 
 use super::Bench;
 use super::report::Section;
@@ -18,14 +21,16 @@ const LARGE: usize = 100_000;
 pub fn measure(bench: &Bench) -> Outcome<Section> {
     let mut section = Section::new(
         "Haypile alone, with its default configuration where nothing else is said. Heal times count from the moment \
-         the fault is gone (the link passes again; the primary, or the replica, answers PING) until the replica shows \
-         a marker that was written to the primary after the fault began. Full copies: how many the primary granted \
-         meanwhile, where continuing from the log is enough.",
+         the fault is gone (the link passes again; the primary, or the replica, answers PING; the password is right) \
+         until the replica shows a marker that was written to the primary after the fault began. Full copies: how many \
+         the primary granted meanwhile, where continuing from the log is enough.",
         &["what", "measured", "target"],
     );
     heal::measure(bench, &mut section)?;
+    password::measure(bench, &mut section)?;
     lag::measure(bench, &mut section)?;
     copy::measure(bench, &mut section)?;
+    cuts::measure(bench, &mut section)?;
     catch_up::measure(bench, &mut section)?;
     Ok(section)
 }

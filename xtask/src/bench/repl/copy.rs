@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::node::{self, Info, connect, set, until, until_equal};
+use super::node::{self, Info, connect, follow, set, until, until_equal};
 use super::{LARGE, SMALL, megabytes_per_second};
 use crate::bench::Bench;
 use crate::bench::client::{Client, Reply};
@@ -41,7 +42,7 @@ pub fn measure(bench: &Bench, section: &mut Section) -> Outcome {
     let (over, written) = (AtomicBool::new(false), AtomicU64::new(0));
     let copied = std::thread::scope(|scope| {
         let writer = scope.spawn(|| write(&primary, &over, &written));
-        let copied = copy(&mut ours, &mut theirs, primary.port);
+        let copied = copy(&mut ours, &mut theirs, primary.address());
         over.store(true, Ordering::Relaxed);
         joined(writer)?;
         copied
@@ -121,10 +122,9 @@ enum Phase {
     After,
 }
 
-fn copy(primary: &mut Client, replica: &mut Client, port: u16) -> Outcome<Copied> {
+fn copy(primary: &mut Client, replica: &mut Client, primary_address: SocketAddr) -> Outcome<Copied> {
     let begun = Instant::now();
-    replica.push(&[b"REPLICAOF", b"127.0.0.1", port.to_string().as_bytes()]);
-    replica.flush().and_then(|()| replica.expect_ok()).context("ordering REPLICAOF")?;
+    follow(replica, primary_address)?;
     set(primary, b"marker", b"of the copy")?;
     let mut copied = Copied::default();
     let mut last: Option<Told> = None;

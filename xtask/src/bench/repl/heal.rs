@@ -5,14 +5,14 @@
 
 use std::time::{Duration, Instant};
 
+use super::heals::Heals;
 use super::link::Link;
-use super::node::{Info, connect, set, until, until_shown};
+use super::node::{Info, connect, follow, set, until_shown, until_stable};
 use crate::bench::Bench;
 use crate::bench::instance::{Instance, Product};
 use crate::bench::load::joined;
 use crate::bench::report::Section;
-use crate::bench::stats::percentile;
-use crate::failure::{Context, Outcome};
+use crate::failure::Outcome;
 
 /// Pairs at the same time; each uses some 70 MB of memory and next to no CPU while it waits.
 const PAIRS: usize = 25;
@@ -109,17 +109,8 @@ impl Pair {
         Ok(found)
     }
 
-    /// Waits until the replica follows and has forgotten every failure.
     fn until_stable(&self) -> Outcome {
-        let mut replica = connect(&self.replica)?;
-        until("a stable replica", || {
-            let stable = Info::of(&mut replica)?.is_stable();
-            if !stable {
-                // Half a minute is not waited for with a thousand questions a second beside what is measured.
-                std::thread::sleep(Duration::from_millis(100));
-            }
-            Ok(stable.then_some(()))
-        })
+        until_stable(&mut connect(&self.replica)?)
     }
 
     fn full_copies(&self) -> Outcome<u64> {
@@ -166,55 +157,6 @@ impl Pair {
     }
 
     fn follow_directly(&self) -> Outcome {
-        let port = self.primary.port.to_string();
-        let mut replica = connect(&self.replica)?;
-        replica.push(&[b"REPLICAOF", b"127.0.0.1", port.as_bytes()]);
-        replica.flush().and_then(|()| replica.expect_ok()).context("ordering REPLICAOF")
-    }
-}
-
-/// How long heals of one kind took, and how many of them were full copies.
-#[derive(Default)]
-struct Heals {
-    times: Vec<Duration>,
-    full_copies: u64,
-}
-
-impl Heals {
-    fn all<'a>(parts: impl Iterator<Item = &'a Heals>) -> Self {
-        let mut all = Self::default();
-        for part in parts {
-            all.times.extend_from_slice(&part.times);
-            all.full_copies += part.full_copies;
-        }
-        all.times.sort_unstable();
-        all
-    }
-
-    /// A row of the table; the times are sorted.
-    fn row(&self, what: &str, target: &str) -> Vec<String> {
-        let millis = |time: Option<Duration>| time.map_or_else(|| "-".into(), |time| time.as_millis().to_string());
-        let (p50, p99) = (millis(percentile(&self.times, 50)), millis(percentile(&self.times, 99)));
-        let (count, longest) = (self.times.len(), millis(self.times.last().copied()));
-        let measured =
-            format!("p50 {p50} ms, p99 {p99} ms, longest {longest} ms of {count}; full copies: {}", self.full_copies);
-        vec![what.to_owned(), measured, target.to_owned()]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn heals_of_all_pairs_make_one_row() {
-        let heals = |millis: &[u64], full_copies| Heals {
-            times: millis.iter().copied().map(Duration::from_millis).collect(),
-            full_copies,
-        };
-        let all = Heals::all([heals(&[30, 10], 0), heals(&[20], 2)].iter());
-        let row = all.row("a fault", "-");
-        assert_eq!(row, ["a fault", "p50 20 ms, p99 30 ms, longest 30 ms of 3; full copies: 2", "-"]);
-        assert!(heals(&[], 0).row("nothing", "-")[1].starts_with("p50 - ms"));
+        follow(&mut connect(&self.replica)?, self.primary.address())
     }
 }

@@ -1,22 +1,31 @@
-//! A link that can be cut: a TCP proxy between a replica and its primary.
+//! A link that can be cut: a TCP proxy between a replica and its primary. It counts what comes from the primary, and can be
+//! told to pass only so much of it.
 //!
 //! It listens at an address of its own (127.0.0.2), whose ports no outgoing connection takes, so that it gets its port back
 //! after a cut.
 
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::failure::{Context, Outcome};
 
 const HOST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+/// A listener that was closed is gone after this; as a rule at once.
+const CLOSED_WITHIN: Duration = Duration::from_secs(5);
+const CLOSED_POLL: Duration = Duration::from_millis(1);
+/// Bytes that a connection passes at once.
+const BUFFER: usize = 64 << 10;
 
 pub struct Link {
     /// Where it listens.
     pub address: SocketAddr,
     /// Where it leads.
     target: SocketAddr,
+    /// Of what comes from the primary.
+    meter: Arc<Meter>,
     /// `None` while it is cut.
     open: Option<Open>,
 }
@@ -36,7 +45,9 @@ impl Link {
         let target = (Ipv4Addr::LOCALHOST, port).into();
         let listener = TcpListener::bind((HOST, 0)).context("listening for a link")?;
         let address = listener.local_addr().context("listening for a link")?;
-        Ok(Self { address, target, open: Some(Open::on(listener, target)) })
+        let meter = Arc::new(Meter::new());
+        let open = Some(Open::on(listener, target, Arc::clone(&meter)));
+        Ok(Self { address, target, meter, open })
     }
 
     /// Closes every connection at both sides, and refuses new ones from now on.
@@ -54,10 +65,28 @@ impl Link {
     /// Lets connections pass again.
     pub fn restore(&mut self) -> Outcome {
         if self.open.is_none() {
-            let listener = TcpListener::bind(self.address).context("listening for the link again")?;
-            self.open = Some(Open::on(listener, self.target));
+            let listener = when_free(|| TcpListener::bind(self.address)).context("listening for the link again")?;
+            self.open = Some(Open::on(listener, self.target, Arc::clone(&self.meter)));
         }
         Ok(())
+    }
+
+    /// How many bytes from the primary have passed since the link was made.
+    pub fn passed(&self) -> u64 {
+        self.meter.lock().passed
+    }
+
+    /// Lets so many more bytes from the primary pass, over all connections together. What comes behind them is dropped, and
+    /// the connection that it comes on closed.
+    pub fn allow(&self, more: u64) {
+        let mut passage = self.meter.lock();
+        passage.allowed = passage.passed.saturating_add(more);
+    }
+
+    /// Whether all has passed that was allowed.
+    pub fn is_spent(&self) -> bool {
+        let passage = self.meter.lock();
+        passage.passed >= passage.allowed
     }
 }
 
@@ -68,10 +97,40 @@ impl Drop for Link {
 }
 
 impl Open {
-    fn on(listener: TcpListener, target: SocketAddr) -> Self {
+    fn on(listener: TcpListener, target: SocketAddr, meter: Arc<Meter>) -> Self {
         let sockets = Sockets(Arc::new(Mutex::new(Some(Vec::new()))));
         let own = sockets.clone();
-        Self { sockets, acceptor: std::thread::spawn(move || accept(&listener, target, &own)) }
+        Self { sockets, acceptor: std::thread::spawn(move || accept(&listener, target, &own, &meter)) }
+    }
+}
+
+/// Counts what passes in one direction, and ends it when that is enough.
+struct Meter(Mutex<Passage>);
+
+#[derive(Clone, Copy)]
+struct Passage {
+    passed: u64,
+    /// As much may pass in all.
+    allowed: u64,
+}
+
+impl Meter {
+    /// One that lets everything pass.
+    fn new() -> Self {
+        Self(Mutex::new(Passage { passed: 0, allowed: u64::MAX }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Passage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many of so many bytes may pass; they count as passed.
+    fn admit(&self, count: usize) -> usize {
+        let mut passage = self.lock();
+        let room = usize::try_from(passage.allowed.saturating_sub(passage.passed)).unwrap_or(usize::MAX);
+        let admitted = count.min(room);
+        passage.passed += admitted as u64;
+        admitted
     }
 }
 
@@ -81,8 +140,24 @@ impl Sockets {
     }
 }
 
+/// Listens where a listener was closed just now. Whatever process another thread starts in that moment has it, too, until
+/// its program begins.
+fn when_free<T>(mut listen: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let begun = Instant::now();
+    loop {
+        match listen() {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && begun.elapsed() < CLOSED_WITHIN => {
+                std::thread::sleep(CLOSED_POLL);
+            }
+            ended => return ended,
+        }
+    }
+}
+
 /// Until the cut.
-fn accept(listener: &TcpListener, target: SocketAddr, sockets: &Sockets) {
+fn accept(listener: &TcpListener, target: SocketAddr, sockets: &Sockets, down: &Meter) {
+    // Of what goes to the primary, and nobody reads it.
+    let up = &Meter::new();
     std::thread::scope(|scope| {
         while let Ok((client, _)) = listener.accept() {
             // Held while the primary is dialed, which is a moment: so none is added behind the cut.
@@ -90,8 +165,8 @@ fn accept(listener: &TcpListener, target: SocketAddr, sockets: &Sockets) {
             let Some(open) = &mut *sockets else { return };
             let Ok(pair) = Pair::of(client, target) else { continue };
             open.extend(pair.ends);
-            for (from, to) in pair.ways {
-                scope.spawn(move || pump(from, to));
+            for ((from, to), meter) in pair.ways.into_iter().zip([up, down]) {
+                scope.spawn(move || pump(from, to, meter));
             }
         }
     });
@@ -100,7 +175,7 @@ fn accept(listener: &TcpListener, target: SocketAddr, sockets: &Sockets) {
 struct Pair {
     /// For the cut.
     ends: [TcpStream; 2],
-    /// From where to where.
+    /// From where to where: to the primary, and from it.
     ways: [(TcpStream, TcpStream); 2],
 }
 
@@ -115,9 +190,15 @@ impl Pair {
     }
 }
 
-/// Until either side ends; then both do.
-fn pump(mut from: TcpStream, mut to: TcpStream) {
-    let _ = io::copy(&mut from, &mut to);
+/// Until either side ends, or enough has passed; then both end.
+fn pump(mut from: TcpStream, mut to: TcpStream, meter: &Meter) {
+    let mut buffer = vec![0; BUFFER];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        let admitted = meter.admit(count);
+        if to.write_all(&buffer[..admitted]).is_err() || admitted < count {
+            break;
+        }
+    }
     let _ = from.shutdown(Shutdown::Both);
     let _ = to.shutdown(Shutdown::Both);
 }
@@ -125,7 +206,6 @@ fn pump(mut from: TcpStream, mut to: TcpStream) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{Read as _, Write as _};
 
     #[test]
     fn a_cut_link_closes_and_refuses_until_it_is_restored() {
@@ -159,11 +239,45 @@ mod tests {
     }
 
     #[test]
+    fn only_an_address_that_is_still_in_use_is_waited_for() {
+        let mut kinds = [io::ErrorKind::AddrInUse, io::ErrorKind::AddrInUse].into_iter();
+        assert_eq!(when_free(|| kinds.next().map_or(Ok(7), |kind| Err(kind.into()))).unwrap(), 7);
+        let mut kinds = [io::ErrorKind::PermissionDenied].into_iter();
+        let denied = when_free(|| kinds.next().map_or(Ok(7), |kind| Err(kind.into()))).unwrap_err();
+        assert_eq!(denied.kind(), io::ErrorKind::PermissionDenied);
+    }
+
+    #[test]
     fn a_side_that_closes_closes_the_other() {
         let primary = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let link = Link::to(primary.local_addr().unwrap().port()).unwrap();
         let mut near = TcpStream::connect(link.address).unwrap();
         drop(primary.accept().unwrap());
         assert_eq!(near.read(&mut [0]).unwrap_or(0), 0);
+    }
+
+    #[test]
+    fn so_much_passes_as_is_allowed_and_what_is_sent_to_the_primary_does_not_count() {
+        let primary = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut link = Link::to(primary.local_addr().unwrap().port()).unwrap();
+        link.allow(5);
+        let mut near = TcpStream::connect(link.address).unwrap();
+        let (mut far, _) = primary.accept().unwrap();
+        near.write_all(b"a question").unwrap();
+        far.read_exact(&mut [0; 10]).unwrap();
+        assert_eq!((link.passed(), link.is_spent()), (0, false));
+        far.write_all(b"an answer").unwrap();
+        let mut came = Vec::new();
+        // The end may be a reset: something was dropped.
+        let _ = near.read_to_end(&mut came);
+        assert_eq!((came.as_slice(), link.passed(), link.is_spent()), (&b"an an"[..], 5, true));
+        link.cut();
+        link.allow(u64::MAX);
+        link.restore().unwrap();
+        let mut near = TcpStream::connect(link.address).unwrap();
+        let (mut far, _) = primary.accept().unwrap();
+        far.write_all(b"swer").unwrap();
+        near.read_exact(&mut [0; 4]).unwrap();
+        assert_eq!((link.passed(), link.is_spent()), (9, false));
     }
 }

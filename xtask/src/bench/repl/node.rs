@@ -1,5 +1,6 @@
 //! What the suite asks of a server about replication, and how it waits.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::bench::client::{Client, Reply};
@@ -8,7 +9,7 @@ use crate::bench::instance::Instance;
 use crate::failure::{Context, Failure, Outcome};
 
 /// How often it is looked for what is waited for.
-const LOOK: Duration = Duration::from_millis(1);
+pub const LOOK: Duration = Duration::from_millis(1);
 /// Nothing that is waited for takes longer unless it is broken.
 const WITHIN: Duration = Duration::from_secs(180);
 
@@ -29,6 +30,13 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Outcome<Option<T>>) -> Out
 
 /// The text of INFO.
 pub struct Info(String);
+
+#[cfg(test)]
+impl From<String> for Info {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
 
 impl Info {
     pub fn of(client: &mut Client) -> Outcome<Self> {
@@ -57,6 +65,11 @@ impl Info {
         self.shard(name)?.parse().ok()
     }
 
+    /// How many attempts of a replica failed in a row.
+    pub fn attempt(&self) -> Option<u64> {
+        self.line("repl_attempt")?.split_once('/')?.0.parse().ok()
+    }
+
     /// Whether a replica follows, and remembers no failure.
     pub fn is_stable(&self) -> bool {
         let forgot = |attempt: Option<&str>| attempt.is_some_and(|attempt| attempt.starts_with("0/"));
@@ -77,11 +90,36 @@ pub fn set(client: &mut Client, key: &[u8], value: &[u8]) -> Outcome {
     }
 }
 
+/// Gives an order that is answered with OK.
+pub fn order(client: &mut Client, command: &[&[u8]]) -> Outcome {
+    client.push(command);
+    // A password may be among the rest.
+    let name = command.first().map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();
+    client.flush().and_then(|()| client.expect_ok()).context(format_args!("ordering {name}"))
+}
+
+/// Orders REPLICAOF. With the address that it follows already, a replica makes its links anew and forgets its failures.
+pub fn follow(replica: &mut Client, primary: SocketAddr) -> Outcome {
+    order(replica, &[b"REPLICAOF", primary.ip().to_string().as_bytes(), primary.port().to_string().as_bytes()])
+}
+
 /// Waits until the replica shows this value.
 pub fn until_shown(replica: &mut Client, key: &[u8], value: &[u8]) -> Outcome {
     until("a write to show on the replica", || {
         let reply = replica.call(&[b"GET", key]).context("reading from the replica")?;
         Ok((reply == Reply::Bulk(value.to_vec())).then_some(()))
+    })
+}
+
+/// Waits until a replica follows and has forgotten every failure.
+pub fn until_stable(replica: &mut Client) -> Outcome {
+    until("a stable replica", || {
+        let stable = Info::of(replica)?.is_stable();
+        if !stable {
+            // Half a minute is not waited for with a thousand questions a second beside what is measured.
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(stable.then_some(()))
     })
 }
 
@@ -184,6 +222,7 @@ mod tests {
         assert_eq!(info.number("slave_repl_offset").unwrap(), 92);
         assert!(info.number("role").is_err());
         assert_eq!((info.shard("sync"), info.shard_number("lag_ms")), (Some("transferring"), Some(3)));
+        assert_eq!((info.attempt(), Info(String::new()).attempt()), (Some(0), None));
         assert_eq!((info.shard("lag"), info.shard_number("sync")), (None, None));
     }
 
