@@ -22,7 +22,7 @@ use core::ops::Bound;
 pub use index::Direction;
 use index::Index;
 pub use order::normal;
-use packed::Entry;
+use packed::{Entry, Look};
 
 use crate::map::rows::{self, Value};
 use crate::record::{Encoding, Head, Kind, Millis, Record, RowsId};
@@ -183,31 +183,34 @@ fn update_packed(
 ) -> Result<Updated, ZsetError> {
     let payload = payload(view, key)?;
     let looked = packed::look(payload, member)?;
-    let old = looked.old.map(|(_, _, score)| score);
+    let old = match looked {
+        Look::There(entry) => Some(entry.score),
+        Look::NotAmong(_) => None,
+    };
     let Some(new) = decide(old) else { return Ok(Updated { old, new: None }) };
     let updated = Updated { old, new: Some(new) };
     let score = normal(new);
     if old == Some(score) {
         return Ok(updated);
     }
-    // With a greater score it belongs after its old place.
-    let from = looked.old.filter(|(_, _, old)| *old < score).map_or(0, |(from, _, _)| from);
-    let (at, len) = (packed::place(payload, from, score, member)?, payload.len());
-    if let Some((from, to, _)) = looked.old
-        && (at == from || at == to)
-    {
-        view.splice(key, from, order::SCORE_BYTES, &score.to_le_bytes())?;
-        return Ok(updated);
-    }
     let mut entry = Vec::with_capacity(16 + member.len());
     packed::write(&mut entry, score, member);
-    match looked.old {
-        Some((from, to, _)) => {
-            view.splice(key, from, to - from, b"")?;
-            view.splice(key, if at > from { at - (to - from) } else { at }, 0, &entry)?;
+    match looked {
+        Look::There(Entry { at: from, end: to, score: old, .. }) => {
+            // With a greater score it belongs after its old place.
+            let at = packed::place(payload, if old < score { from } else { 0 }, score, member)?;
+            if at == from || at == to {
+                view.splice(key, from, order::SCORE_BYTES, &score.to_le_bytes())?;
+            } else {
+                view.splice(key, from, to - from, b"")?;
+                view.splice(key, if at > from { at - (to - from) } else { at }, 0, &entry)?;
+            }
         }
-        None if packing.fits(looked.count + 1, member.len(), len + entry.len()) => view.splice(key, at, 0, &entry)?,
-        None => {
+        Look::NotAmong(others) if packing.fits(others + 1, member.len(), payload.len() + entry.len()) => {
+            let at = packed::place(payload, 0, score, member)?;
+            view.splice(key, at, 0, &entry)?;
+        }
+        Look::NotAmong(_) => {
             let rows = explode(view, key)?;
             add(view, key, rows, score, member)?;
         }

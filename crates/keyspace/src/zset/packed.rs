@@ -77,45 +77,41 @@ pub fn all(payload: &[u8]) -> Result<Vec<Entry<'_>>, Stop> {
     Ok(all)
 }
 
+/// What a change of a member has to know.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Look<'a> {
+    /// It is there.
+    There(Entry<'a>),
+    /// It is not, but so many others are.
+    NotAmong(usize),
+}
+
+/// Looks for a member.
+///
+/// # Errors
+/// [`Stop::Fault`] when the payload is no sorted set.
+#[inline]
+pub fn look<'a>(payload: &'a [u8], member: &[u8]) -> Result<Look<'a>, Stop> {
+    let (mut entries, mut others) = (Entries::new(payload), 0);
+    while let Some(entry) = entries.next()? {
+        if same(entry.member, member) {
+            return Ok(Look::There(entry));
+        }
+        others += 1;
+    }
+    Ok(Look::NotAmong(others))
+}
+
 /// A member, if it is there.
 ///
 /// # Errors
 /// [`Stop::Fault`] when the payload is no sorted set.
 #[inline]
 pub fn find<'a>(payload: &'a [u8], member: &[u8]) -> Result<Option<Entry<'a>>, Stop> {
-    let mut entries = Entries::new(payload);
-    while let Some(entry) = entries.next()? {
-        if same(entry.member, member) {
-            return Ok(Some(entry));
-        }
-    }
-    Ok(None)
-}
-
-/// What a change of a member has to know.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Look {
-    /// Members there are.
-    pub count: usize,
-    /// The member: where it begins and ends, and its score.
-    pub old: Option<(usize, usize, f64)>,
-}
-
-/// Looks for a member, and at all the others.
-///
-/// # Errors
-/// [`Stop::Fault`] when the payload is no sorted set.
-#[inline]
-pub fn look(payload: &[u8], member: &[u8]) -> Result<Look, Stop> {
-    let mut entries = Entries::new(payload);
-    let mut look = Look { count: 0, old: None };
-    while let Some(entry) = entries.next()? {
-        look.count += 1;
-        if same(entry.member, member) {
-            look.old = Some((entry.at, entry.end, entry.score));
-        }
-    }
-    Ok(look)
+    Ok(match look(payload, member)? {
+        Look::There(entry) => Some(entry),
+        Look::NotAmong(_) => None,
+    })
 }
 
 /// Where a member of this score belongs, which is at or after `from`, where an entry begins.
@@ -155,7 +151,7 @@ mod tests {
         assert_eq!((entry.at, entry.end, entry.score), (10, 21, 1.5));
         assert_eq!(place(&payload, 0, 0.0, b"b").unwrap(), 10);
         assert_eq!(place(&payload, 10, 2.0, b"").unwrap(), 21);
-        assert_eq!(look(&payload, b"x").unwrap(), Look { count: 2, old: None });
+        assert_eq!(look(&payload, b"x").unwrap(), Look::NotAmong(2));
     }
 
     proptest! {
