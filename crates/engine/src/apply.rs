@@ -143,16 +143,15 @@ impl Run<'_> {
         while !rest.is_empty() {
             for frame in self.look_ahead(rest, at + (raw.len() - rest.len()) as u64)? {
                 self.admit()?;
-                let (bytes, behind) = rest.split_at((frame.end() - frame.lsn) as usize);
                 match frame.kind {
                     Kind::Epoch => {
                         // Nothing but the log knows of it.
-                        self.shard.log.append_frames(bytes, frame.lsn).map_err(|error| self.refused(&error))?;
+                        self.shard.log.append_frame(&frame).map_err(|error| self.refused(&error))?;
                         self.shard.note_time(Millis(frame.time_ms));
                     }
-                    Kind::Ops => self.frame(&frame, bytes, scratch)?,
+                    Kind::Ops => self.frame(&frame, scratch)?,
                 }
-                (rest, frames) = (behind, frames + 1);
+                (rest, frames) = (&rest[frame.bytes().len()..], frames + 1);
             }
         }
         Ok(frames)
@@ -166,7 +165,7 @@ impl Run<'_> {
         while !rest.is_empty() && frames.len() < AHEAD {
             match Frame::decode(rest, lsn) {
                 Ok(frame) => {
-                    rest = &rest[(frame.end() - lsn) as usize..];
+                    rest = &rest[frame.bytes().len()..];
                     lsn = frame.end();
                     frames.push(frame);
                 }
@@ -182,7 +181,7 @@ impl Run<'_> {
 
     /// Waits until there is room for a frame.
     fn admit(&self) -> Result<(), ApplyFault> {
-        let began = Instant::now();
+        let mut began = None;
         loop {
             let present = self.shard.generation();
             if present != self.generation {
@@ -205,14 +204,14 @@ impl Run<'_> {
                 return Ok(());
             }
             self.instance.after_commit();
-            if began.elapsed() > ROOM_PATIENCE {
+            if began.get_or_insert_with(Instant::now).elapsed() > ROOM_PATIENCE {
                 let what = "The memory for changes is full, and settling does not get on";
                 return Err(ApplyFault::NoRoom(Fault::new(FaultKind::NoSpace, what, &self.shard.dir)));
             }
         }
     }
 
-    fn frame(&self, frame: &Frame<'_>, bytes: &[u8], scratch: &mut Scratch) -> Result<(), ApplyFault> {
+    fn frame(&self, frame: &Frame<'_>, scratch: &mut Scratch) -> Result<(), ApplyFault> {
         let misfit = |what: &str| ApplyFault::Diverged(self.misfit(frame.lsn, what));
         let mut keys: SmallVec<[LockKey<'_>; 4]> = SmallVec::new();
         let mut clears = false;
@@ -226,7 +225,7 @@ impl Run<'_> {
         let mut fetched = Fetched::default();
         for attempt in 0.. {
             let reach = if attempt < ATTEMPTS { Reach::Memory } else { Reach::Disk };
-            let Some(need) = self.attempt(&request, frame, bytes, scratch, &fetched, reach)? else { break };
+            let Some(need) = self.attempt(&request, frame, scratch, &fetched, reach)? else { break };
             self.instance.fetch(*need, &mut fetched, self.clock).map_err(fault)?;
         }
         Ok(())
@@ -237,7 +236,6 @@ impl Run<'_> {
         &self,
         request: &Request<'_>,
         frame: &Frame<'_>,
-        bytes: &[u8],
         scratch: &mut Scratch,
         fetched: &Fetched,
         reach: Reach,
@@ -248,7 +246,7 @@ impl Run<'_> {
         txn.begin();
         match txn.make_changes(frame.payload) {
             Ok(()) => {
-                txn.commit_frame(bytes, frame).map_err(|error| self.refused(&error))?;
+                txn.commit_frame(frame).map_err(|error| self.refused(&error))?;
                 self.instance.after_commit();
                 Ok(None)
             }

@@ -51,6 +51,8 @@ pub struct Frame<'a> {
     pub synced: Lsn,
     /// What it carries.
     pub payload: &'a [u8],
+    /// Header and payload; only what was verified has them, so that whoever has a frame need not verify it again.
+    pub(crate) whole: &'a [u8],
 }
 
 impl<'a> Frame<'a> {
@@ -63,7 +65,8 @@ impl<'a> Frame<'a> {
         if bytes.len() < len {
             return Err(Flaw::Short { need: len as u64, have: bytes.len() as u64 });
         }
-        let (head, payload) = bytes[..len].split_at(HEADER);
+        let whole = &bytes[..len];
+        let (head, payload) = whole.split_at(HEADER);
         if u32_at(head, 4) != seal(head, lsn, checksum::crc32c(payload)) {
             return Err(Flaw::Checksum);
         }
@@ -75,7 +78,7 @@ impl<'a> Frame<'a> {
         if head[9..12] != [0; 3] {
             return Err(Flaw::Reserved);
         }
-        let frame = Frame { lsn, kind, time_ms: u64_at(head, 12), synced: Lsn(u64_at(head, 20)), payload };
+        let frame = Frame { lsn, kind, time_ms: u64_at(head, 12), synced: Lsn(u64_at(head, 20)), payload, whole };
         if frame.synced > lsn {
             return Err(Flaw::Mark);
         }
@@ -83,6 +86,12 @@ impl<'a> Frame<'a> {
             return Err(Flaw::Epoch);
         }
         Ok(frame)
+    }
+
+    /// Its bytes, header included.
+    #[must_use]
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.whole
     }
 
     /// The position behind the frame.
@@ -131,11 +140,6 @@ pub fn whole_frames(bytes: &[u8]) -> Result<usize, Flaw> {
             Err(flaw) => return Err(flaw),
         }
     }
-}
-
-/// The time of a whole, verified frame.
-pub(crate) fn time_of(frame: &[u8]) -> u64 {
-    u64_at(frame, 12)
 }
 
 /// The bytes before the payload. `payload_crc` is the CRC-32C of the payload alone.

@@ -13,12 +13,12 @@ use crate::catalog::{Catalog, Pin};
 use crate::checksum;
 use crate::control::{self, Control};
 use crate::fault::{AppendError, Damage, Fault, OpenError, ReadError};
-use crate::frame::Kind;
+use crate::frame::{Frame, Kind};
 use crate::options::{Background, LogOptions};
 use crate::reader::Reader;
 use crate::recover::{self, Recovered};
 use crate::segment::{self, fault};
-use crate::tail::{Appended, Summary, Tail};
+use crate::tail::{Appended, Tail};
 use crate::threads::{Bell, Threads};
 use crate::watermark::Watermark;
 use crate::writer::{Who, Writer};
@@ -72,15 +72,14 @@ impl Log {
         Ok(appended)
     }
 
-    /// Appends whole frames made by another node, byte for byte. All of them, or none if one is wrong.
+    /// Appends a frame made by another node, byte for byte.
     ///
     /// # Errors
-    /// As [`Log::append`]; `Position` if `at` is not the end of the log, `Frame` for a frame that is damaged, older than
-    /// the one before it, or begins an era that does not continue the lineage.
-    pub fn append_frames(&self, raw: &[u8], at: Lsn) -> Result<Appended, AppendError> {
-        let summary = Summary::verify(raw, at)?;
+    /// As [`Log::append`]; `Position` if it does not belong to the end of the log, `Frame` if it is older than the one before
+    /// it, or begins an era that does not continue the lineage.
+    pub fn append_frame(&self, frame: &Frame<'_>) -> Result<Appended, AppendError> {
         let mut tail = self.shared.tail.lock();
-        let appended = tail.append_frames(raw, at, summary.as_ref())?;
+        let appended = tail.append_frame(frame)?;
         self.shared.end.store(appended.end.0, Ordering::Release);
         Ok(appended)
     }

@@ -34,13 +34,13 @@ impl From<Fault> for Stop {
     }
 }
 
-/// A verified frame whose payload lies at `payload` in the buffer.
+/// A verified frame that lies at `whole` in the buffer.
 struct Step {
     lsn: Lsn,
     kind: Kind,
     time_ms: u64,
     synced: Lsn,
-    payload: Range<usize>,
+    whole: Range<usize>,
 }
 
 impl Scan {
@@ -72,10 +72,11 @@ impl Scan {
 
     /// The next frame; `None` at `limit`, a frame boundary beyond which nothing may be read yet.
     pub(crate) fn next(&mut self, limit: Lsn) -> Result<Option<Frame<'_>>, Stop> {
-        let Some(Step { lsn, kind, time_ms, synced, payload }) = self.step(limit)? else {
+        let Some(Step { lsn, kind, time_ms, synced, whole }) = self.step(limit)? else {
             return Ok(None);
         };
-        Ok(Some(Frame { lsn, kind, time_ms, synced, payload: &self.buffer[payload] }))
+        let whole = &self.buffer[whole];
+        Ok(Some(Frame { lsn, kind, time_ms, synced, payload: &whole[HEADER..], whole }))
     }
 
     /// The bytes of the next frames and where they begin: one frame at least, more while they fit into `max` bytes and
@@ -85,7 +86,7 @@ impl Scan {
         let Some(first) = self.step(limit)? else {
             return Ok(None);
         };
-        let from = first.payload.start - HEADER;
+        let from = first.whole.start;
         while let Ok(len) = frame_len(&self.buffer[self.ahead.clone()])
             && len <= self.ahead.len()
             && self.ahead.start + len - from <= max
@@ -111,11 +112,11 @@ impl Scan {
         if time_ms < self.time_ms {
             return Err(Stop::Damage(self.damage(Flaw::Time)));
         }
-        let payload = self.ahead.start + HEADER..self.ahead.start + whole;
+        let whole = self.ahead.start..self.ahead.start + whole;
         self.time_ms = time_ms;
-        self.position += whole as u64;
-        self.ahead.start += whole;
-        Ok(Some(Step { lsn, kind, time_ms, synced, payload }))
+        self.position += whole.len() as u64;
+        self.ahead.start = whole.end;
+        Ok(Some(Step { lsn, kind, time_ms, synced, whole }))
     }
 
     /// Reads ahead until the buffer holds `need` bytes, or all there are below `limit`.

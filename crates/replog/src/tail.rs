@@ -136,46 +136,30 @@ impl Tail {
         Ok(appended)
     }
 
-    /// Adds whole frames made elsewhere, already verified but for what depends on the frames before them.
-    pub(crate) fn append_frames(
-        &mut self,
-        raw: &[u8],
-        at: Lsn,
-        summary: Option<&Summary>,
-    ) -> Result<Appended, AppendError> {
+    /// Adds a frame made elsewhere, as it is.
+    #[inline]
+    pub(crate) fn append_frame(&mut self, frame: &Frame<'_>) -> Result<Appended, AppendError> {
         self.check_gate()?;
-        if at != self.end {
-            return Err(AppendError::Position { at, end: self.end });
+        let Frame { lsn, time_ms, .. } = *frame;
+        if lsn != self.end {
+            return Err(AppendError::Position { at: lsn, end: self.end });
         }
-        let Some(summary) = summary else {
-            return Ok(Appended { lsn: at, end: at, time_ms: self.time_ms });
-        };
-        if summary.first_time_ms < self.time_ms {
-            return Err(AppendError::Frame { lsn: at, what: Flaw::Time });
+        if time_ms < self.time_ms {
+            return Err(AppendError::Frame { lsn, what: Flaw::Time });
         }
-        if !summary.eras.is_empty() {
-            let mut grown = self.lineage.clone();
-            for era in &summary.eras {
-                grown.push(*era).map_err(|why| AppendError::Frame { lsn: era.first, what: Flaw::Lineage(why) })?;
-            }
+        let mut grown = frame.era().map(|era| (self.lineage.clone(), era));
+        if let Some((lineage, era)) = &mut grown {
+            lineage.push(*era).map_err(|why| AppendError::Frame { lsn, what: Flaw::Lineage(why) })?;
         }
-        let mut eras = summary.eras.iter().peekable();
-        self.batch.bytes.reserve(raw.len());
-        let mut rest = raw;
-        while let Ok(whole) = frame::frame_len(rest) {
-            self.admit(Marks::Foreign, whole)?;
-            let (frame, behind) = rest.split_at(whole);
-            // A segment's header holds the eras and the time before it, so both follow frame by frame.
-            if let Some(&era) = eras.next_if(|era| era.first == self.end) {
-                let pushed = self.lineage.push(era);
-                assert!(pushed.is_ok(), "the era was accepted a moment ago");
-            }
-            self.time_ms = frame::time_of(frame);
-            self.batch.bytes.extend_from_slice(frame);
-            self.end += whole as u64;
-            rest = behind;
+        // A segment's header holds the eras and the time before it, so both follow.
+        self.admit(Marks::Foreign, frame.bytes().len())?;
+        if let Some((lineage, _)) = grown {
+            self.lineage = lineage;
         }
-        Ok(Appended { lsn: at, end: self.end, time_ms: self.time_ms })
+        self.time_ms = time_ms;
+        self.batch.bytes.extend_from_slice(frame.bytes());
+        self.end = frame.end();
+        Ok(Appended { lsn, end: self.end, time_ms })
     }
 
     /// Begins a new segment here, unless the current one is still empty.
@@ -217,32 +201,5 @@ impl Tail {
         (self.segment_first, self.marks) = (self.end, marks);
         let header = Header { first: self.end, marks, time_ms: self.time_ms, lineage: self.lineage.clone() };
         self.batch.rolls.push_back(header);
-    }
-}
-
-/// What ready frames say together.
-pub(crate) struct Summary {
-    first_time_ms: u64,
-    eras: Vec<Era>,
-}
-
-impl Summary {
-    /// Verifies that `raw` is whole frames for the position `at`; `None` if it is empty.
-    pub(crate) fn verify(raw: &[u8], at: Lsn) -> Result<Option<Summary>, AppendError> {
-        let mut summary: Option<Summary> = None;
-        let (mut rest, mut lsn, mut time_ms) = (raw, at, 0);
-        while !rest.is_empty() {
-            let refuse = |what| AppendError::Frame { lsn, what };
-            let frame = Frame::decode(rest, lsn).map_err(refuse)?;
-            if frame.time_ms < time_ms {
-                return Err(refuse(Flaw::Time));
-            }
-            time_ms = frame.time_ms;
-            let summary = summary.get_or_insert(Summary { first_time_ms: time_ms, eras: Vec::new() });
-            summary.eras.extend(frame.era());
-            lsn = frame.end();
-            rest = &rest[HEADER + frame.payload.len()..];
-        }
-        Ok(summary)
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use lineage::{Epoch, Lsn, ReplId};
 use parking_lot::Mutex;
 
-use crate::{Background, FsyncPolicy, Log, LogOptions, Recovered};
+use crate::{AppendError, Background, Frame, FsyncPolicy, Log, LogOptions, Recovered};
 
 /// A log without threads that only syncs when told to.
 fn manual(dir: &Path) -> LogOptions {
@@ -29,6 +29,16 @@ fn open(options: &LogOptions) -> (Log, Recovered) {
 fn sync(log: &Log) {
     log.step_syncer();
     assert_eq!((log.written(), log.synced()), (log.end(), log.end()));
+}
+
+/// Takes in what another node has made; answers the new end.
+fn receive(log: &Log, mut raw: &[u8], mut at: Lsn) -> Result<Lsn, AppendError> {
+    while !raw.is_empty() {
+        let frame = Frame::decode(raw, at).unwrap();
+        at = log.append_frame(&frame)?.end;
+        raw = &raw[frame.bytes().len()..];
+    }
+    Ok(at)
 }
 
 /// The positions and payloads of all frames from `from` on.

@@ -110,9 +110,9 @@ impl Txn<'_> {
 
     /// Makes the changes permanent: the frame enters the log as it is, and what it changed bears its LSN. If the log does
     /// not take it, everything is undone.
-    pub fn commit_frame(&mut self, bytes: &[u8], frame: &Frame<'_>) -> Result<(), AppendError> {
+    pub fn commit_frame(&mut self, frame: &Frame<'_>) -> Result<(), AppendError> {
         let Some(shard) = self.parts[0].shard else { return Err(AppendError::Closed) };
-        if let Err(error) = shard.log.append_frames(bytes, frame.lsn) {
+        if let Err(error) = shard.log.append_frame(frame) {
             self.undo();
             return Err(error);
         }

@@ -94,8 +94,7 @@ fn a_replica_holds_the_same_bytes() {
     }
     let mut reader = primary.reader(Lsn(0)).unwrap();
     while let Some(raw) = reader.next_raw(150).unwrap() {
-        let appended = replica.append_frames(raw.bytes, raw.lsn).unwrap();
-        assert_eq!((appended.lsn, appended.end), (raw.lsn, raw.end()));
+        assert_eq!(receive(&replica, raw.bytes, raw.lsn).unwrap(), raw.end());
     }
     sync(&replica);
     assert_eq!(frames(&replica, Lsn(0)), frames(&primary, Lsn(0)));
@@ -116,16 +115,9 @@ fn wrong_frames_are_refused_and_change_nothing() {
     let raw = primary.reader(Lsn(0)).unwrap().next_raw(1_000).unwrap().unwrap().bytes.to_vec();
     let (replica, _) = open(&manual(ours.path()));
     let elsewhere = AppendError::Position { at: Lsn(31), end: Lsn(0) };
-    assert_eq!(replica.append_frames(&raw[31..], Lsn(31)), Err(elsewhere));
-    assert_eq!(
-        replica.append_frames(&raw[31..], Lsn(0)),
-        Err(AppendError::Frame { lsn: Lsn(0), what: Flaw::Checksum })
-    );
-    let cut = AppendError::Frame { lsn: Lsn(31), what: Flaw::Short { need: 31, have: 30 } };
-    assert_eq!(replica.append_frames(&raw[..61], Lsn(0)), Err(cut));
+    assert_eq!(receive(&replica, &raw[31..], Lsn(31)), Err(elsewhere));
     assert_eq!(replica.end(), Lsn(0));
-    replica.append_frames(&[], Lsn(0)).unwrap();
-    replica.append_frames(&raw, Lsn(0)).unwrap();
+    assert_eq!(receive(&replica, &raw, Lsn(0)), Ok(Lsn(62)));
     assert_eq!(replica.append_epoch(12, Epoch(2), id(1)).unwrap().lsn, Lsn(62));
     let same_id = replica.append_epoch(12, Epoch(3), id(1)).unwrap_err();
     assert!(matches!(same_id, AppendError::Frame { what: Flaw::Lineage(_), .. }), "{same_id}");
@@ -140,7 +132,8 @@ fn a_time_before_that_of_the_last_frame_is_refused() {
     let raw = primary.reader(Lsn(0)).unwrap().next_raw(1_000).unwrap().unwrap().bytes.to_vec();
     let origin = Origin { time_ms: 11, ..Origin::default() };
     let (replica, _) = open(&LogOptions { origin, ..manual(ours.path()) });
-    assert_eq!(replica.append_frames(&raw, Lsn(0)), Err(AppendError::Frame { lsn: Lsn(0), what: Flaw::Time }));
+    assert_eq!(receive(&replica, &raw, Lsn(0)), Err(AppendError::Frame { lsn: Lsn(0), what: Flaw::Time }));
+    assert_eq!(replica.end(), Lsn(0));
 }
 
 #[test]

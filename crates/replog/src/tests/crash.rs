@@ -94,7 +94,7 @@ impl History {
                 let payload = self.payload(size);
                 let lsn = self.log().end();
                 let head = frame::header(lsn, Kind::Ops, 1, lsn, size, crc32c::crc32c(&payload)).to_vec();
-                self.log().append_frames(&[head, payload.clone()].concat(), lsn).unwrap();
+                receive(self.log(), &[head, payload.clone()].concat(), lsn).unwrap();
                 self.expected.push((lsn, payload));
             }
             Step::Write => self.log().step_writer(),

@@ -213,7 +213,7 @@ fn what_another_node_had_synced_proves_nothing_here() {
     let raw = log.reader(Lsn(0)).unwrap().next_raw(10_000).unwrap().unwrap().bytes.to_vec();
     let disk = FakeDisk::new();
     let (replica, _) = open(&options(&disk));
-    replica.append_frames(&raw, Lsn(0)).unwrap();
+    receive(&replica, &raw, Lsn(0)).unwrap();
     replica.step_writer();
     drop(replica);
     let wrong = SEGMENT_HEADER + small.start(1).0 as usize;
