@@ -107,10 +107,7 @@ pub(crate) fn places<'k>(shard: &Shard, keys: impl Iterator<Item = &'k [u8]>) ->
 pub(crate) fn each_entry(shard: &Shard, places: &[(u64, usize)], mut show: impl FnMut(&Entry)) {
     for &(hash, stripe) in places {
         if let Some(stripe) = shard.stripes[stripe].0.try_lock() {
-            let _ = stripe.table.find(hash, |entry| {
-                show(entry);
-                false
-            });
+            stripe.each(std::iter::once(hash), &mut show);
         }
     }
 }

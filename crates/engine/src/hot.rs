@@ -20,8 +20,12 @@ use crate::prefetch::prefetch;
 /// Stripes of a shard.
 pub const STRIPES: usize = 1024;
 
-/// What an entry costs beyond its bytes: the entry itself, its share of the table, the allocation's rounding.
-pub const ENTRY_OVERHEAD: usize = size_of::<Entry>() + 24;
+/// A table that grows asks for so many keys at once: their cache lines are a quarter of a megabyte.
+const AT_ONCE: usize = 4096;
+
+/// What an entry costs beyond its bytes: its place in a table, of which 1.6 are there for each that is taken (a table is
+/// between seven sixteenths and seven eighths full), and a byte of tag for each place.
+pub const ENTRY_OVERHEAD: usize = (size_of::<Entry>() + 1) * 8 / 5;
 
 /// The hash of user keys, seeded anew in each process.
 #[derive(Clone, Debug, Default)]
@@ -70,60 +74,133 @@ impl EntryState {
     pub const NEW: Self = Self { dirty: false, touched: false, in_store: InStore::Unknown };
 }
 
-/// One record or tombstone in memory.
+/// One record or tombstone in memory. There are as many as records fit, so its size counts: three words.
 #[derive(Debug)]
 pub struct Entry {
-    bytes: Vec<u8>,
+    bytes: Box<[u8]>,
     key_len: u32,
-    /// Seconds since the process began, at its last use.
-    pub used_at: u32,
-    /// Recent uses, 0..=3: the clock hand takes one off at each pass.
-    pub uses: u8,
-    /// How it stands.
-    pub state: EntryState,
+    /// From the top: how it stands, recent uses, seconds.
+    meta: u32,
 }
 
-/// The most `uses` counts to.
+/// Bits of `meta` that hold the seconds at which it was used last: more than two years.
+const SECONDS: u32 = 26;
+const MAX_SECONDS: u32 = (1 << SECONDS) - 1;
+/// Where `meta` holds the recent uses, 0..=3: the clock hand takes one off at each pass.
+const USES: u32 = SECONDS;
+/// The most recent uses that are counted.
 const MAX_USES: u8 = 3;
+const IN_STORE: u32 = USES + 2;
+const DIRTY: u32 = 1 << (IN_STORE + 2);
+const TOUCHED: u32 = DIRTY << 1;
 
 impl Entry {
     /// An entry for a record as the store holds it.
     #[must_use]
     pub fn stored(key: &[u8], record: &[u8], now: u32) -> Self {
-        let mut bytes = Vec::with_capacity(key.len() + record.len());
-        bytes.extend_from_slice(key);
-        bytes.extend_from_slice(record);
-        Self { bytes, key_len: key.len() as u32, used_at: now, uses: 0, state: EntryState::CLEAN }
+        Self::of(key, record.len(), EntryState::CLEAN, now, |bytes| bytes.extend_from_slice(record))
     }
 
     /// An entry for a record that is being made; its LSN is 0.
     #[must_use]
     #[inline]
     pub fn fresh(key: &[u8], head: &Head, payload: &[u8], now: u32) -> Self {
-        let mut bytes = Vec::with_capacity(key.len() + LSN_BYTES + head.encoded_len() + payload.len());
-        bytes.extend_from_slice(key);
-        let mut entry = Self { bytes, key_len: key.len() as u32, used_at: now, uses: 0, state: EntryState::NEW };
-        entry.write(head, payload);
-        entry
+        let len = LSN_BYTES + head.encoded_len() + payload.len();
+        Self::of(key, len, EntryState::NEW, now, |bytes| {
+            bytes.extend_from_slice(&[0; LSN_BYTES]);
+            head.encode(bytes);
+            bytes.extend_from_slice(payload);
+        })
     }
 
     /// An entry for a record that came whole, without its LSN, which is 0.
     #[must_use]
     pub fn of_body(key: &[u8], body: &[u8], now: u32) -> Self {
-        let mut bytes = Vec::with_capacity(key.len() + LSN_BYTES + body.len());
-        bytes.extend_from_slice(key);
-        let mut entry = Self { bytes, key_len: key.len() as u32, used_at: now, uses: 0, state: EntryState::NEW };
-        entry.write_body(body);
-        entry
+        Self::of(key, LSN_BYTES + body.len(), EntryState::NEW, now, |bytes| {
+            bytes.extend_from_slice(&[0; LSN_BYTES]);
+            bytes.extend_from_slice(body);
+        })
     }
 
     /// A tombstone; its LSN is 0.
     #[must_use]
     pub fn tombstone(key: &[u8], now: u32) -> Self {
-        let mut bytes = Vec::with_capacity(key.len() + LSN_BYTES);
+        Self::of_body(key, &[], now)
+    }
+
+    /// An entry with `len` bytes after the key.
+    #[inline]
+    fn of(key: &[u8], len: usize, state: EntryState, now: u32, fill: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let mut bytes = Vec::with_capacity(key.len() + len);
         bytes.extend_from_slice(key);
-        bytes.extend_from_slice(&[0; LSN_BYTES]);
-        Self { bytes, key_len: key.len() as u32, used_at: now, uses: 0, state: EntryState::NEW }
+        fill(&mut bytes);
+        let mut entry = Self { bytes: bytes.into_boxed_slice(), key_len: key.len() as u32, meta: now.min(MAX_SECONDS) };
+        entry.set_state(state);
+        entry
+    }
+
+    /// How it stands.
+    #[inline]
+    #[must_use]
+    pub fn state(&self) -> EntryState {
+        let in_store = match self.meta >> IN_STORE & 3 {
+            0 => InStore::Unknown,
+            1 => InStore::Yes,
+            2.. => InStore::No,
+        };
+        EntryState { dirty: self.is_dirty(), touched: self.is_touched(), in_store }
+    }
+
+    /// Says how it stands.
+    #[inline]
+    pub fn set_state(&mut self, state: EntryState) {
+        let in_store = match state.in_store {
+            InStore::Unknown => 0,
+            InStore::Yes => 1,
+            InStore::No => 2,
+        };
+        self.meta &= (1 << IN_STORE) - 1;
+        self.meta |= in_store << IN_STORE;
+        self.meta |= if state.dirty { DIRTY } else { 0 };
+        self.meta |= if state.touched { TOUCHED } else { 0 };
+    }
+
+    /// Whether it holds what the store has not got.
+    #[inline]
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        self.meta & DIRTY != 0
+    }
+
+    /// Whether the running transaction has changed it.
+    #[inline]
+    #[must_use]
+    pub fn is_touched(&self) -> bool {
+        self.meta & TOUCHED != 0
+    }
+
+    /// The running transaction has changed it.
+    #[inline]
+    pub fn touch(&mut self) {
+        self.meta |= TOUCHED;
+    }
+
+    /// The transaction that changed it has ended, and the store has not got what it holds now.
+    #[inline]
+    pub fn committed(&mut self) {
+        self.meta = self.meta & !TOUCHED | DIRTY;
+    }
+
+    /// The store has what it holds.
+    #[inline]
+    pub fn settled(&mut self) {
+        self.meta &= !DIRTY;
+    }
+
+    /// Whether the store has its key.
+    #[inline]
+    pub fn set_in_store(&mut self, in_store: InStore) {
+        self.set_state(EntryState { in_store, ..self.state() });
     }
 
     /// Its user key.
@@ -186,80 +263,101 @@ impl Entry {
     /// Makes its record `head` and `payload`, with LSN 0.
     #[inline]
     pub fn write(&mut self, head: &Head, payload: &[u8]) {
-        self.bytes.truncate(self.key_len as usize);
-        self.bytes.extend_from_slice(&[0; LSN_BYTES]);
-        head.encode(&mut self.bytes);
-        self.bytes.extend_from_slice(payload);
-        self.tighten();
+        self.rewrite(LSN_BYTES + head.encoded_len() + payload.len(), |bytes| {
+            bytes.extend_from_slice(&[0; LSN_BYTES]);
+            head.encode(bytes);
+            bytes.extend_from_slice(payload);
+        });
     }
 
     /// Makes its record one that came whole, with LSN 0.
     pub fn write_body(&mut self, body: &[u8]) {
-        self.bytes.truncate(self.key_len as usize);
-        self.bytes.extend_from_slice(&[0; LSN_BYTES]);
-        self.bytes.extend_from_slice(body);
-        self.tighten();
-    }
-
-    /// Replaces everything after the key.
-    pub fn restore(&mut self, stored_bytes: &[u8]) {
-        self.bytes.truncate(self.key_len as usize);
-        self.bytes.extend_from_slice(stored_bytes);
-        self.tighten();
+        self.rewrite(LSN_BYTES + body.len(), |bytes| {
+            bytes.extend_from_slice(&[0; LSN_BYTES]);
+            bytes.extend_from_slice(body);
+        });
     }
 
     /// Makes it a tombstone with LSN 0.
     pub fn bury(&mut self) {
-        self.bytes.truncate(self.key_len as usize);
-        self.bytes.extend_from_slice(&[0; LSN_BYTES]);
-        self.tighten();
+        self.write_body(&[]);
+    }
+
+    /// Replaces everything after the key.
+    pub fn restore(&mut self, stored_bytes: &[u8]) {
+        self.rewrite(stored_bytes.len(), |bytes| bytes.extend_from_slice(stored_bytes));
+    }
+
+    /// Replaces what comes after the key by `len` other bytes.
+    #[inline]
+    fn rewrite(&mut self, len: usize, fill: impl FnOnce(&mut Vec<u8>)) {
+        let mut bytes = std::mem::take(&mut self.bytes).into_vec();
+        bytes.truncate(self.key_len as usize);
+        bytes.reserve_exact(len);
+        fill(&mut bytes);
+        self.bytes = bytes.into_boxed_slice();
     }
 
     /// Changes its payload, which begins `payload_at` bytes after the key: `remove` bytes at `at` become `insert`.
     pub fn splice(&mut self, payload_at: usize, at: usize, remove: usize, insert: &[u8]) {
         let from = self.key_len as usize + payload_at + at;
-        let (to, len) = (from + insert.len(), self.bytes.len());
-        if insert.len() > remove {
-            self.bytes.resize(len + insert.len() - remove, 0);
-        }
+        let to = from + insert.len();
         if insert.len() != remove {
-            self.bytes.copy_within(from + remove..len, to);
-            self.bytes.truncate(len - remove + insert.len());
+            let mut bytes = std::mem::take(&mut self.bytes).into_vec();
+            let (old, new) = (bytes.len(), bytes.len() - remove + insert.len());
+            bytes.reserve_exact(new.saturating_sub(old));
+            bytes.resize(old.max(new), 0);
+            bytes.copy_within(from + remove..old, to);
+            bytes.truncate(new);
+            self.bytes = bytes.into_boxed_slice();
         }
         self.bytes[from..to].copy_from_slice(insert);
-        if insert.len() < remove {
-            self.tighten();
-        }
     }
 
     /// Bytes it takes in memory.
     #[inline]
     #[must_use]
     pub fn cost(&self) -> usize {
-        allocated(self.bytes.capacity()) + ENTRY_OVERHEAD
+        allocated(self.bytes.len()) + ENTRY_OVERHEAD
     }
 
     /// Asks for its bytes ahead of their use.
     #[inline]
     pub fn prefetch(&self) {
-        prefetch(self.bytes.as_slice());
+        prefetch(&*self.bytes);
     }
 
-    /// Notes a use.
+    /// Asks for its key ahead of its use.
+    #[inline]
+    fn prefetch_key(&self) {
+        prefetch(self.key());
+    }
+
+    /// Notes a use, so many seconds after the process began.
     #[inline]
     pub fn used(&mut self, now: u32) {
-        self.used_at = now;
-        if self.uses < MAX_USES {
-            self.uses += 1;
-        }
+        let uses = u32::from((self.uses() + 1).min(MAX_USES));
+        self.meta = self.meta & !(MAX_SECONDS | u32::from(MAX_USES) << USES) | uses << USES | now.min(MAX_SECONDS);
     }
 
-    /// Gives memory back when the record has become much shorter.
-    fn tighten(&mut self) {
-        const SLACK: usize = 64;
-        if self.bytes.capacity() > 2 * self.bytes.len() + SLACK {
-            self.bytes.shrink_to_fit();
-        }
+    /// Recent uses, 0..=3.
+    #[inline]
+    #[must_use]
+    pub const fn uses(&self) -> u8 {
+        (self.meta >> USES) as u8 & MAX_USES
+    }
+
+    /// Takes a recent use off; says whether there was one.
+    fn fade(&mut self) -> bool {
+        let was_used = self.uses() > 0;
+        self.meta -= if was_used { 1 << USES } else { 0 };
+        was_used
+    }
+
+    /// Seconds since the process began, at its last use.
+    #[must_use]
+    pub const fn used_at(&self) -> u32 {
+        self.meta & MAX_SECONDS
     }
 }
 
@@ -320,7 +418,28 @@ impl Stripe {
     /// Puts in an entry whose key is not there; answers its bucket.
     #[inline]
     pub fn insert(&mut self, hasher: &KeyHasher, hash: u64, entry: Entry) -> usize {
+        if self.table.len() == self.table.capacity() {
+            // It grows and hashes all keys anew: the waits for them overlap.
+            self.table.iter().take(AT_ONCE).for_each(Entry::prefetch_key);
+        }
         self.table.insert_unique(hash, entry, |entry| hasher.hash(entry.key())).bucket_index()
+    }
+
+    /// Has the entries of these hashes at hand for the lookups that follow.
+    pub fn foresee(&self, hashes: impl Iterator<Item = u64> + Clone) {
+        self.each(hashes.clone(), prefetch);
+        self.each(hashes, Entry::prefetch);
+    }
+
+    /// Shows the entries that the table's tags lead to for each hash, without a look at them.
+    #[inline]
+    pub fn each(&self, hashes: impl Iterator<Item = u64>, mut show: impl FnMut(&Entry)) {
+        for hash in hashes {
+            let _ = self.table.find(hash, |entry| {
+                show(entry);
+                false
+            });
+        }
     }
 
     /// The entry of a key that is there and was in `bucket` when it was last looked at.
@@ -345,7 +464,7 @@ impl Stripe {
         self.forgotten = old.forgotten.max(old.evicted);
         for entry in &old.table {
             // What the emptying run had changed itself has no LSN yet.
-            let last = if entry.state.touched { lsn } else { entry.lsn() };
+            let last = if entry.is_touched() { lsn } else { entry.lsn() };
             self.forgotten = self.forgotten.max(last + 1);
         }
     }
@@ -361,11 +480,7 @@ impl Stripe {
             self.hand = if self.hand + 1 >= buckets { 0 } else { self.hand + 1 };
             let Ok(mut bucket) = self.table.get_bucket_entry(self.hand) else { continue };
             let entry = bucket.get_mut();
-            if entry.state.dirty || entry.state.touched {
-                continue;
-            }
-            if entry.uses > 0 {
-                entry.uses -= 1;
+            if entry.is_dirty() || entry.is_touched() || entry.fade() {
                 continue;
             }
             let entry = bucket.remove().0;
@@ -383,6 +498,44 @@ impl Stripe {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_told_of_an_entry_does_not_touch_the_rest() {
+        assert_eq!(size_of::<Entry>(), 24);
+        let mut entry = Entry::tombstone(b"key", 7);
+        for in_store in [InStore::Unknown, InStore::Yes, InStore::No] {
+            for (dirty, touched) in [(false, false), (false, true), (true, false), (true, true)] {
+                let state = EntryState { dirty, touched, in_store };
+                entry.set_state(state);
+                assert_eq!((entry.state(), entry.uses(), entry.used_at()), (state, 0, 7));
+            }
+        }
+        entry.committed();
+        assert_eq!(entry.state(), EntryState { dirty: true, touched: false, in_store: InStore::No });
+        (1..=5).for_each(|now| entry.used(now));
+        assert_eq!((entry.uses(), entry.used_at()), (MAX_USES, 5));
+        assert_eq!([entry.fade(), entry.fade(), entry.fade(), entry.fade()], [true, true, true, false]);
+        entry.used(u32::MAX);
+        assert_eq!((entry.uses(), entry.used_at()), (1, MAX_SECONDS));
+        entry.settled();
+        assert_eq!(entry.state(), EntryState { dirty: false, touched: false, in_store: InStore::No });
+        assert_eq!((entry.key(), entry.is_tombstone()), (&b"key"[..], true));
+    }
+
+    #[test]
+    fn splices_do_what_those_of_a_vector_do() {
+        let payload: Vec<u8> = (0..40).collect();
+        for (at, remove, insert) in
+            [(0, 0, 0), (0, 0, 9), (5, 9, 9), (5, 9, 2), (5, 2, 30), (31, 9, 0), (40, 0, 17), (0, 40, 1)]
+        {
+            let mut entry = Entry::of_body(b"key", &payload, 0);
+            let insert = vec![0xEE; insert];
+            entry.splice(LSN_BYTES, at, remove, &insert);
+            let mut expected = payload.clone();
+            expected.splice(at..at + remove, insert);
+            assert_eq!((entry.key(), entry.body()), (&b"key"[..], &expected[..]), "{remove} at {at}");
+        }
+    }
 
     #[test]
     fn the_cost_of_an_entry_is_that_of_its_size_class() {

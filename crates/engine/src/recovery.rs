@@ -326,17 +326,17 @@ impl Replay<'_> {
     fn ask_store(&mut self, key: &[u8]) -> Result<(), Fault> {
         let (hash, at) = self.shard.place(key);
         let mut stripe = self.shard.stripes[at].0.lock();
-        let Some(entry) = stripe.find_mut(hash, key).filter(|entry| entry.state.in_store == InStore::Unknown) else {
+        let Some(entry) = stripe.find_mut(hash, key).filter(|entry| entry.state().in_store == InStore::Unknown) else {
             return Ok(());
         };
         if self.shard.store_is_masked() {
             return Ok(());
         }
         let mut bytes = Vec::new();
-        entry.state.in_store = match self.shard.store.record(key, Reach::Disk, &mut bytes)? {
+        entry.set_in_store(match self.shard.store.record(key, Reach::Disk, &mut bytes)? {
             Found::Yes => InStore::Yes,
             Found::No | Found::WouldBlock => InStore::No,
-        };
+        });
         drop(stripe);
         if let Some(rows) = Record::decode(&bytes).ok().and_then(|record| record.rows_id()) {
             self.note_owner(rows, key);
@@ -356,7 +356,7 @@ impl Replay<'_> {
         let (mut before, mut was_dirty) = (0, false);
         match stripe.find(hash, key) {
             Some(entry) => {
-                (before, was_dirty) = (entry.cost() as i64, entry.state.dirty);
+                (before, was_dirty) = (entry.cost() as i64, entry.is_dirty());
                 if let Some(rows) = entry.record().ok().flatten().and_then(|record| record.rows_id()) {
                     let keys = self.owners.entry(rows).or_default();
                     keys.push(key.to_vec());
@@ -372,7 +372,7 @@ impl Replay<'_> {
         let entry = stripe.find_mut(hash, key).expect("the entry was just found or made");
         apply(entry, op).map_err(|what| self.bad(lsn, what))?;
         entry.stamp(lsn);
-        entry.state.dirty = true;
+        entry.committed();
         let after = entry.cost() as i64;
         if let Ok(Some(record)) = entry.record() {
             self.shard.sweep.see(&record);
@@ -399,7 +399,7 @@ impl Replay<'_> {
             let mut stripe = stripe.0.lock();
             for entry in stripe.table.drain() {
                 used += entry.cost() as i64;
-                dirty += if entry.state.dirty { entry.cost() as i64 } else { 0 };
+                dirty += if entry.is_dirty() { entry.cost() as i64 } else { 0 };
             }
             stripe.dirty.clear();
             stripe.settling.clear();

@@ -35,6 +35,8 @@ use crate::txn::Scratch;
 const BATCH_BYTES: usize = if cfg!(test) { 256 } else { 1 << 20 };
 /// A cycle copies about so many bytes of records at a time.
 const GROUP_BYTES: usize = if cfg!(test) { 2048 } else { 8 << 20 };
+/// So many entries are asked for before the first of them is looked at.
+const AHEAD: usize = 16;
 /// How long one wait for the log's sync is, before it is looked at again.
 const SYNC_WAIT: Duration = Duration::from_millis(200);
 /// A record is physically removed when it expired so long before the flushed mark's time, in milliseconds.
@@ -124,7 +126,7 @@ impl Taken {
         } else {
             Write::PutRecord { bytes: bytes.to_vec(), key_len }
         };
-        let (lsn, in_store) = (entry.lsn(), entry.state.in_store);
+        let (lsn, in_store) = (entry.lsn(), entry.state().in_store);
         Self { stripe, hash, lsn, stored: !entry.is_tombstone(), in_store, written: false, write }
     }
 
@@ -248,7 +250,7 @@ fn bury_expired(shard: &Shard, budget: &crate::budget::Budget) {
         let (hash, at) = shard.place(&expired.key);
         let mut stripe = shard.stripes[at].0.lock();
         match stripe.find(hash, &expired.key) {
-            Some(entry) if entry.state.dirty || entry.lsn() != expired.lsn => continue,
+            Some(entry) if entry.is_dirty() || entry.lsn() != expired.lsn => continue,
             Some(_) | None => {
                 let clean = stripe.remove(hash, &expired.key);
                 budget.book_used(-clean.map_or(0, |entry| entry.cost() as i64));
@@ -256,8 +258,8 @@ fn bury_expired(shard: &Shard, budget: &crate::budget::Budget) {
         }
         let mut entry = Entry::tombstone(&expired.key, 0);
         entry.stamp(expired.lsn);
-        entry.state.dirty = true;
-        entry.state.in_store = InStore::Yes;
+        entry.committed();
+        entry.set_in_store(InStore::Yes);
         budget.book_used(entry.cost() as i64);
         budget.book_dirty(entry.cost() as i64);
         stripe.insert(&shard.hasher, hash, entry);
@@ -301,11 +303,14 @@ fn take_stripe(shard: &Shard, stripe: &mut Stripe, at: usize, records: &mut Vec<
     // Tells readers without locks apart from those before this visit: see `Stripe::changes`.
     stripe.changes += 1;
     stripe.settling = std::mem::take(&mut stripe.dirty);
-    for hash in &stripe.settling {
-        // The table compares some bits of the hash only.
-        for entry in stripe.table.iter_hash(*hash) {
-            if entry.state.dirty && shard.hasher.hash(entry.key()) == *hash {
-                records.push(Taken::of(entry, at, *hash));
+    for hashes in stripe.settling.chunks(AHEAD) {
+        stripe.foresee(hashes.iter().copied());
+        for hash in hashes {
+            // The table compares some bits of the hash only.
+            for entry in stripe.table.iter_hash(*hash) {
+                if entry.is_dirty() && shard.hasher.hash(entry.key()) == *hash {
+                    records.push(Taken::of(entry, at, *hash));
+                }
             }
         }
     }
@@ -503,12 +508,16 @@ fn finish(shard: &Shard, budget: &crate::budget::Budget, cycle: Cycle) {
         let mut stripe = shard.stripes[stripe_index].0.lock();
         stripe.changes += 1;
         stripe.settling = Vec::new();
-        while let Some(taken) = cycle.records.get(at).filter(|taken| taken.stripe == stripe_index) {
-            let (freed, cleaned) = clean(&mut stripe, taken);
-            used += freed;
-            dirty += cleaned;
-            at += 1;
+        let of_stripe = cycle.records[at..].partition_point(|taken| taken.stripe <= stripe_index);
+        for some in cycle.records[at..at + of_stripe].chunks(AHEAD) {
+            stripe.foresee(some.iter().map(|taken| taken.hash));
+            for taken in some {
+                let (freed, cleaned) = clean(&mut stripe, taken);
+                used += freed;
+                dirty += cleaned;
+            }
         }
+        at += of_stripe;
     }
     let mut rows = shard.rows.written(cycle.rows);
     for id in cycle.dead {
@@ -524,13 +533,13 @@ fn finish(shard: &Shard, budget: &crate::budget::Budget, cycle: Cycle) {
 fn clean(stripe: &mut Stripe, taken: &Taken) -> (i64, i64) {
     let key = taken.key();
     let Some(entry) = stripe.find_mut(taken.hash, key) else { return (0, 0) };
-    entry.state.in_store = if taken.stored { InStore::Yes } else { InStore::No };
+    entry.set_in_store(if taken.stored { InStore::Yes } else { InStore::No });
     if entry.lsn() != taken.lsn || entry.is_tombstone() == taken.stored {
         stripe.dirty.push(taken.hash);
         return (0, 0);
     }
     let cost = entry.cost() as i64;
-    entry.state.dirty = false;
+    entry.settled();
     if taken.stored {
         return (0, cost);
     }
@@ -544,7 +553,7 @@ fn put_back(shard: &Shard, cycle: Cycle) {
         // It was counted with its batch, and must not be counted again.
         let mut stripe = shard.stripes[taken.stripe].0.lock();
         if let Some(entry) = stripe.find_mut(taken.hash, taken.key()) {
-            entry.state.in_store = if taken.stored { InStore::Yes } else { InStore::No };
+            entry.set_in_store(if taken.stored { InStore::Yes } else { InStore::No });
         }
     }
     for stripe in &shard.stripes {

@@ -310,7 +310,7 @@ impl Shard {
         for stripe in &self.stripes {
             for entry in std::mem::take(&mut *stripe.0.lock()).table {
                 used += entry.cost() as i64;
-                dirty += if entry.state.dirty { entry.cost() as i64 } else { 0 };
+                dirty += if entry.is_dirty() { entry.cost() as i64 } else { 0 };
             }
         }
         budget.book_rows(self.rows.forget_all());

@@ -397,7 +397,7 @@ impl<'r> Txn<'r> {
     fn touch_entry(&mut self, hash: u64, at: usize, bucket: usize, key: &[u8]) {
         let scratch = &mut *self.scratch;
         let entry = self.held[at].guard.table.get_bucket_mut(bucket).expect("the bucket was just found");
-        if entry.state.touched {
+        if entry.is_touched() {
             if self.step.is_some() {
                 self.touch_again(hash, at, bucket, key);
             }
@@ -413,10 +413,10 @@ impl<'r> Txn<'r> {
             bucket,
             key: key_at,
             old: Some(old_at),
-            state: entry.state,
+            state: entry.state(),
             cost: entry.cost(),
         });
-        entry.state.touched = true;
+        entry.touch();
         if self.step.is_some() {
             self.know_touched(at);
         }
@@ -427,8 +427,8 @@ impl<'r> Txn<'r> {
         let scratch = &mut *self.scratch;
         let key = (scratch.arena.len(), entry.key().len());
         scratch.arena.extend_from_slice(entry.key());
-        let state = entry.state;
-        entry.state.touched = true;
+        let state = entry.state();
+        entry.touch();
         let bucket = self.held[at].guard.insert(&shard.hasher, hash, entry);
         scratch.touched.push(Touched { hash, held: at as u32, bucket, key, old: None, state, cost: 0 });
         if self.step.is_some() {

@@ -69,7 +69,7 @@ impl<'a> DirtyCopy<'a> {
     fn add_dirty(&mut self, stripe: &Stripe) {
         for hash in stripe.dirty.iter().chain(&stripe.settling) {
             for entry in stripe.table.iter_hash(*hash) {
-                if entry.state.dirty && self.asked.holds(entry.key()) {
+                if entry.is_dirty() && self.asked.holds(entry.key()) {
                     self.keep(entry);
                 }
             }
@@ -78,7 +78,7 @@ impl<'a> DirtyCopy<'a> {
 
     pub fn add(&mut self, stripe: &Stripe) {
         for entry in stripe.table.iter() {
-            if (entry.state.dirty || entry.state.touched) && self.asked.holds(entry.key()) {
+            if (entry.is_dirty() || entry.is_touched()) && self.asked.holds(entry.key()) {
                 self.keep(entry);
             }
         }
@@ -223,9 +223,9 @@ struct Difference {
 
 impl Difference {
     fn add(&mut self, stripe: &Stripe) {
-        for entry in stripe.table.iter().filter(|entry| entry.state.dirty || entry.state.touched) {
+        for entry in stripe.table.iter().filter(|entry| entry.is_dirty() || entry.is_touched()) {
             let present = !entry.is_tombstone();
-            match entry.state.in_store {
+            match entry.state().in_store {
                 InStore::Yes => self.removed += u64::from(!present),
                 InStore::No => self.added += u64::from(present),
                 InStore::Unknown => self.unknown.push((entry.key().to_vec(), present)),

@@ -69,9 +69,9 @@ pub fn audit(instance: &Instance, contents: impl Fn(usize) -> Contents) {
             for entry in &stripe.table {
                 let name = String::from_utf8_lossy(entry.key());
                 assert_eq!(shard.place(entry.key()).1, at, "{name} is in its stripe");
-                assert!(!entry.state.touched, "{name} is touched outside a run");
+                assert!(!entry.is_touched(), "{name} is touched outside a run");
                 used += entry.cost() as i64;
-                if entry.state.dirty {
+                if entry.is_dirty() {
                     dirty += entry.cost() as i64;
                     assert!(listed.contains(&shard.place(entry.key()).0), "{name} is dirty but on no list");
                 } else {

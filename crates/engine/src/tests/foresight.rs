@@ -38,7 +38,7 @@ fn it_finds_the_entries_but_those_that_somebody_holds() {
     rig.instance().foresee(0, keys());
     let stripe = shard.stripes[at].0.lock();
     assert_eq!(format!("{:?}", *stripe), before);
-    assert_eq!(stripe.find(hash, b"c").map(|entry| entry.state.touched), Some(false));
+    assert_eq!(stripe.find(hash, b"c").map(|entry| entry.is_touched()), Some(false));
 }
 
 #[test]

@@ -115,14 +115,11 @@ impl Txn<'_> {
             let entry = stripe.find_again(touched.hash, touched.bucket, key);
             let entry = entry.expect("what a run has changed stays in its stripe");
             entry.stamp(lsn);
-            entry.state.touched = false;
-            let cost = entry.cost();
+            let (cost, was_dirty) = (entry.cost(), entry.is_dirty());
+            entry.committed();
             used += cost as i64 - touched.cost as i64;
-            if entry.state.dirty {
-                dirty += cost as i64 - touched.cost as i64;
-            } else {
-                dirty += cost as i64;
-                entry.state.dirty = true;
+            dirty += cost as i64 - if was_dirty { touched.cost as i64 } else { 0 };
+            if !was_dirty {
                 stripe.dirty.push(touched.hash);
             }
         }
@@ -177,10 +174,9 @@ impl Txn<'_> {
         let part = &mut self.parts[at];
         let Some(cleared) = part.cleared.take() else { return };
         let (mut used, mut dirty) = (0, 0);
-        for entry in cleared.stripes.iter().flat_map(|stripe| stripe.table.iter()).filter(|entry| !entry.state.touched)
-        {
+        for entry in cleared.stripes.iter().flat_map(|stripe| stripe.table.iter()).filter(|entry| !entry.is_touched()) {
             used += entry.cost() as i64;
-            dirty += if entry.state.dirty { entry.cost() as i64 } else { 0 };
+            dirty += if entry.is_dirty() { entry.cost() as i64 } else { 0 };
         }
         let held = &self.held;
         let gone =

@@ -183,7 +183,7 @@ impl<'r> Txn<'r> {
             return Some(record.lsn);
         }
         let (hash, at) = self.locate(key).ok()??;
-        let entry = self.held[at].guard.find(hash, key).filter(|entry| !entry.state.touched)?;
+        let entry = self.held[at].guard.find(hash, key).filter(|entry| !entry.is_touched())?;
         let record = entry.record().ok()??;
         (record.rows_id() == Some(rows)).then_some(record.lsn)
     }

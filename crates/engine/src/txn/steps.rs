@@ -244,7 +244,7 @@ impl Txn<'_> {
             };
             let entry = guard.find_mut(touched.hash, key).expect("what a run has changed stays in its stripe");
             entry.restore(&arena[old_at..old_at + old_len]);
-            entry.state = touched.state;
+            entry.set_state(touched.state);
             // As when a whole run is undone: the memory behind the bytes may have grown.
             let grown = entry.cost() as i64 - touched.cost as i64;
             used += grown;

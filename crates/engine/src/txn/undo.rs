@@ -32,7 +32,7 @@ impl Txn<'_> {
             };
             let entry = held.guard.find_mut(touched.hash, key).expect("what a run has changed stays in its stripe");
             entry.restore(&self.scratch.arena[old_at..old_at + old_len]);
-            entry.state = touched.state;
+            entry.set_state(touched.state);
             // The bytes are those of before, but the memory they lie in may have grown.
             let grown = entry.cost() as i64 - touched.cost as i64;
             used += grown;

@@ -333,8 +333,8 @@ impl View for Txn<'_> {
         let Some((at, bucket)) = self.bucket(key)? else { return Ok(None) };
         let entry = self.held[at].guard.table.get_bucket(bucket).expect("the bucket was just found");
         let live = entry.record().ok().flatten().is_some_and(|record| !record.is_expired(now));
-        let idle = if was_hot { self.instance.seconds(now).saturating_sub(entry.used_at) } else { 0 };
-        Ok(live.then(|| Usage { idle_seconds: u64::from(idle), frequency: entry.uses, memory_bytes: entry.cost() }))
+        let idle = if was_hot { self.instance.seconds(now).saturating_sub(entry.used_at()) } else { 0 };
+        Ok(live.then(|| Usage { idle_seconds: u64::from(idle), frequency: entry.uses(), memory_bytes: entry.cost() }))
     }
 }
 
