@@ -96,6 +96,14 @@ impl Leases {
         Ok(id)
     }
 
+    /// Whether a replica has begun to fetch this snapshot, and has not ended: an `OPEN` goes on with it.
+    #[must_use]
+    pub fn is_fetching(&self, (db, node): (Db, NodeId), snapshot: &SnapshotId) -> bool {
+        self.leases.values().any(|lease| {
+            (lease.db, lease.node) == (db, node) && lease.snapshot == *snapshot && lease.holds == Holds::FilesAndLog
+        })
+    }
+
     /// A `READ` or `KEEP`: renews the lease.
     ///
     /// # Errors

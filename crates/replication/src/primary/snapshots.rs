@@ -100,7 +100,7 @@ impl Snapshots {
         self.most.store(most, Ordering::Relaxed);
     }
 
-    /// How many leases there have been.
+    /// How many copies replicas have begun to fetch; one that was interrupted and goes on counts once.
     #[must_use]
     pub fn granted(&self) -> u64 {
         self.granted.load(Ordering::Relaxed)
@@ -173,8 +173,9 @@ impl Snapshots {
                     let copy = Arc::clone(copy);
                     *until = now;
                     let what = (copy.manifest.id.clone(), copy.manifest.finish);
+                    let goes_on = state.leases.is_fetching((db, node), &what.0);
                     let lease = state.leases.open(now, (db, node), what, most).map_err(text_of)?;
-                    self.granted.fetch_add(1, Ordering::Relaxed);
+                    self.granted.fetch_add(u64::from(!goes_on), Ordering::Relaxed);
                     return Ok(Opened::Lease(lease, copy));
                 }
                 Some(Present::Failed { text }) => {

@@ -47,6 +47,28 @@ fn ask(snapshots: &Arc<Snapshots>, request: &SnapshotRequest) -> String {
     String::from_utf8_lossy(&snapshots.answer(request)).into_owned()
 }
 
+#[test]
+fn a_copy_that_goes_on_after_an_interruption_is_one_copy() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = engine::instance::system_clock();
+    let options = engine::Options::new(dir.path(), Arc::new(MemoryStores::default()));
+    let (instance, _) = Instance::open(options, clock).unwrap();
+    let snapshots = Arc::new(Snapshots::new(Arc::clone(&instance), Arc::new(Root), 2));
+    let lease_of = |node| {
+        let open = SnapshotRequest::Open { version: VERSION, node, db: Db(0) };
+        while !ask(&snapshots, &open).contains("SNAPSHOT") {}
+        snapshots.state.lock().leases.iter().map(|(id, _)| id.0).max().unwrap()
+    };
+    lease_of(REPLICA);
+    let lease = lease_of(REPLICA);
+    assert_eq!(snapshots.granted(), 1, "it asked again for what it had begun to fetch");
+    lease_of(NodeId([8; 20]));
+    assert_eq!(snapshots.granted(), 2);
+    assert!(ask(&snapshots, &SnapshotRequest::Close { lease }).contains("OK"));
+    lease_of(REPLICA);
+    assert_eq!(snapshots.granted(), 3, "it had all of it, and wants another one");
+}
+
 /// A replica died in the middle of a copy: the files and the log that were kept for it are let go.
 #[test]
 fn case_12_a_lease_of_a_replica_that_died_ends_by_itself() {
