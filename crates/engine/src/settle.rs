@@ -5,11 +5,12 @@
 //! each stripe, under its lock:  copy what is dirty        (no commit below the cut is missed)
 //! dirty rows, dead row sets:    copy
 //! sync the log through all that was copied
-//! write: [clear?] dead rows.. records.. rows.., settled = cut
-//! each stripe, under its lock:  what has not changed since is clean
+//! write, in batches: [clear?] dead rows.. records.. rows.., settled = cut
+//!     after each batch, each stripe of its records, under its lock:  what has not changed since is clean
 //! ```
 //!
-//! This is done for one group of stripes after the other; the mark moves, and rows go, with the last.
+//! This is done for one group of stripes after the other; the mark moves, and rows go, with the last. Writers that wait for
+//! room go on after each batch: it is how long they wait.
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
@@ -21,6 +22,7 @@ use keyspace::{Millis, Record, RowsId};
 use lineage::Lsn;
 use replog::Background;
 
+use crate::budget::Budget;
 use crate::expire;
 use crate::fault::{Fault, FaultKind};
 use crate::hot::{Entry, InStore, STRIPES, Stripe};
@@ -32,7 +34,7 @@ use crate::store::{Found, Reach, StoreHealth, Write};
 use crate::txn::Scratch;
 
 /// A batch is written when it has so many bytes.
-const BATCH_BYTES: usize = if cfg!(test) { 256 } else { 1 << 20 };
+const BATCH_BYTES: usize = if cfg!(test) { 256 } else { 256 << 10 };
 /// A cycle copies about so many bytes of records at a time.
 const GROUP_BYTES: usize = if cfg!(test) { 2048 } else { 8 << 20 };
 /// So many entries are asked for before the first of them is looked at.
@@ -113,8 +115,6 @@ struct Taken {
     /// The store has its key after this cycle.
     stored: bool,
     in_store: InStore,
-    /// The store has it.
-    written: bool,
     write: Write,
 }
 
@@ -127,7 +127,7 @@ impl Taken {
             Write::PutRecord { bytes: bytes.to_vec(), key_len }
         };
         let (lsn, in_store) = (entry.lsn(), entry.state().in_store);
-        Self { stripe, hash, lsn, stored: !entry.is_tombstone(), in_store, written: false, write }
+        Self { stripe, hash, lsn, stored: !entry.is_tombstone(), in_store, write }
     }
 
     fn key(&self) -> &[u8] {
@@ -199,7 +199,7 @@ pub fn settle(shard: &Shard, instance: &Instance) -> Result<(), Fault> {
 /// As [`settle`], by the holder of the settle lock. `progress` is called after each group of stripes.
 pub fn settle_locked(
     shard: &Shard,
-    budget: &crate::budget::Budget,
+    budget: &Budget,
     settling: &mut Settling,
     progress: &mut dyn FnMut(),
 ) -> Result<(), Fault> {
@@ -214,7 +214,8 @@ pub fn settle_locked(
     loop {
         let next = Begin { stripe: cycle.next, ..cycle.begin };
         let is_last = cycle.is_last();
-        match sync_before_write(shard, &cycle, settling).and_then(|()| write(shard, &mut cycle, settling)) {
+        let written = sync_before_write(shard, &cycle, settling);
+        match written.and_then(|()| write(shard, budget, &mut cycle, settling)) {
             Ok(()) => finish(shard, budget, cycle),
             Err(fault) => {
                 put_back(shard, cycle);
@@ -231,7 +232,7 @@ pub fn settle_locked(
 }
 
 /// Turns expired records that compactions have met into tombstones, which this cycle then writes.
-fn bury_expired(shard: &Shard, budget: &crate::budget::Budget) {
+fn bury_expired(shard: &Shard, budget: &Budget) {
     let flushed_time = shard.progress.flushed_time.load(Ordering::Relaxed);
     let horizon = Millis(flushed_time.saturating_sub(EXPIRY_MARGIN));
     shard.store.set_expiry_horizon(horizon);
@@ -306,19 +307,27 @@ fn take_stripe(shard: &Shard, stripe: &mut Stripe, at: usize, records: &mut Vec<
     for hashes in stripe.settling.chunks(AHEAD) {
         stripe.foresee(hashes.iter().copied());
         for hash in hashes {
-            // The table compares some bits of the hash only.
-            for entry in stripe.table.iter_hash(*hash) {
-                if entry.is_dirty() && shard.hasher.hash(entry.key()) == *hash {
-                    records.push(Taken::of(entry, at, *hash));
-                }
-            }
+            records.extend(dirty_entries(shard, stripe, *hash).map(|entry| Taken::of(entry, at, *hash)));
         }
     }
 }
 
+/// The dirty entries of a hash, of which the table compares some bits only.
+fn dirty_entries<'s>(shard: &'s Shard, stripe: &'s Stripe, hash: u64) -> impl Iterator<Item = &'s Entry> {
+    stripe.table.iter_hash(hash).filter(move |entry| entry.is_dirty() && shard.hasher.hash(entry.key()) == hash)
+}
+
 /// The store never holds what the log might lose. What is replayed is durable already.
 fn sync_before_write(shard: &Shard, cycle: &Cycle, settling: &Settling) -> Result<(), Fault> {
-    if settling.replayed.is_some() { Ok(()) } else { sync(shard, cycle.through) }
+    if settling.replayed.is_some() {
+        return Ok(());
+    }
+    sync(shard, cycle.through)?;
+    if !cycle.is_last() {
+        // What the next group waits for then has little left to do.
+        shard.log.request_sync(shard.log.end());
+    }
+    Ok(())
 }
 
 /// Has the log made durable through `lsn`, soon.
@@ -360,7 +369,7 @@ pub fn sync(shard: &Shard, lsn: u64) -> Result<(), Fault> {
 /// Writes a cycle to the store, and adds to its dead row sets those that are found on the way.
 ///
 /// Rows of a dead set go before the record that led to them: of what a crash leaves, no rows are without an owner.
-fn write(shard: &Shard, cycle: &mut Cycle, settling: &mut Settling) -> Result<(), Fault> {
+fn write(shard: &Shard, budget: &Budget, cycle: &mut Cycle, settling: &mut Settling) -> Result<(), Fault> {
     settling.ahead = settling.ahead.max(cycle.through);
     let mut batch = Batch { shard, writes: vec![marks::ahead(settling.ahead)], bytes: 0 };
     if cycle.clears {
@@ -372,7 +381,7 @@ fn write(shard: &Shard, cycle: &mut Cycle, settling: &mut Settling) -> Result<()
     for rows in &cycle.dead {
         batch.push(delete_all(*rows))?;
     }
-    write_records(&mut batch, &mut cycle.records, &mut cycle.dead)?;
+    write_records(&mut batch, budget, &mut cycle.records, &mut cycle.dead)?;
     let gone: HashSet<RowsId> = cycle.dead.iter().copied().collect();
     // Given away, and freed as they are written: what could not be written is copied once more by the next cycle.
     let writes = std::mem::take(&mut cycle.rows.writes);
@@ -392,7 +401,12 @@ fn write(shard: &Shard, cycle: &mut Cycle, settling: &mut Settling) -> Result<()
 }
 
 /// Writes the records in the order of their keys.
-fn write_records(batch: &mut Batch<'_>, records: &mut [Taken], dead: &mut Vec<RowsId>) -> Result<(), Fault> {
+fn write_records(
+    batch: &mut Batch<'_>,
+    budget: &Budget,
+    records: &mut [Taken],
+    dead: &mut Vec<RowsId>,
+) -> Result<(), Fault> {
     let shard = batch.shard;
     let order = in_key_order(records);
     let (mut count, mut stored) = (shard.stored_records(), Vec::new());
@@ -418,13 +432,16 @@ fn write_records(batch: &mut Batch<'_>, records: &mut [Taken], dead: &mut Vec<Ro
         if batch.is_full() || index + 1 == order.len() {
             batch.writes.push(marks::records(count));
             let outcome = shard.store.write(&batch.writes);
-            for (place, at) in lent.drain(..) {
-                records[at].write = std::mem::replace(&mut batch.writes[place], Write::Clear);
-                records[at].written = outcome.is_ok();
+            for (place, at) in &lent {
+                records[*at].write = std::mem::replace(&mut batch.writes[*place], Write::Clear);
             }
             batch.clear();
             outcome?;
             shard.progress.records.store(count, Ordering::Relaxed);
+            // They were taken in the order of their stripes.
+            lent.sort_unstable_by_key(|(_, at)| *at);
+            clean(shard, budget, lent.drain(..).map(|(_, at)| &records[at]).collect());
+            budget.wake();
         }
     }
     Ok(())
@@ -492,45 +509,27 @@ impl Batch<'_> {
     }
 }
 
-/// What was written and has not changed since is clean.
-fn finish(shard: &Shard, budget: &crate::budget::Budget, cycle: Cycle) {
-    let progress = &shard.progress;
-    if cycle.is_last() {
-        progress.settled.store(cycle.begin.cut, Ordering::Release);
-        progress.settled_time.store(cycle.begin.time.0, Ordering::Release);
-        progress.cycles.fetch_add(1, Ordering::Relaxed);
-    }
-    progress.writes.fetch_add(cycle.records.len() as u64, Ordering::Relaxed);
+/// What was written and has not changed since is clean. The records come in the order of their stripes.
+fn clean(shard: &Shard, budget: &Budget, written: Vec<&Taken>) {
     let (mut used, mut dirty) = (0, 0);
-    let mut at = 0;
-    while at < cycle.records.len() {
-        let stripe_index = cycle.records[at].stripe;
-        let mut stripe = shard.stripes[stripe_index].0.lock();
+    for of_stripe in written.chunk_by(|one, other| one.stripe == other.stripe) {
+        let mut stripe = shard.stripes[of_stripe[0].stripe].0.lock();
         stripe.changes += 1;
-        stripe.settling = Vec::new();
-        let of_stripe = cycle.records[at..].partition_point(|taken| taken.stripe <= stripe_index);
-        for some in cycle.records[at..at + of_stripe].chunks(AHEAD) {
+        for some in of_stripe.chunks(AHEAD) {
             stripe.foresee(some.iter().map(|taken| taken.hash));
             for taken in some {
-                let (freed, cleaned) = clean(&mut stripe, taken);
+                let (freed, cleaned) = clean_one(&mut stripe, taken);
                 used += freed;
                 dirty += cleaned;
             }
         }
-        at += of_stripe;
     }
-    let mut rows = shard.rows.written(cycle.rows);
-    for id in cycle.dead {
-        rows += shard.rows.forget(id);
-    }
-    shard.rows.free_buried();
-    budget.book_rows(rows);
     budget.book_used(-used);
     budget.book_dirty(-dirty);
 }
 
 /// Answers the bytes that were freed, and those that are no longer dirty.
-fn clean(stripe: &mut Stripe, taken: &Taken) -> (i64, i64) {
+fn clean_one(stripe: &mut Stripe, taken: &Taken) -> (i64, i64) {
     let key = taken.key();
     let Some(entry) = stripe.find_mut(taken.hash, key) else { return (0, 0) };
     entry.set_in_store(if taken.stored { InStore::Yes } else { InStore::No });
@@ -547,19 +546,40 @@ fn clean(stripe: &mut Stripe, taken: &Taken) -> (i64, i64) {
     (cost, cost)
 }
 
-/// After a failed cycle: everything is still dirty and is taken again.
-fn put_back(shard: &Shard, cycle: Cycle) {
-    for taken in cycle.records.iter().filter(|taken| taken.written) {
-        // It was counted with its batch, and must not be counted again.
-        let mut stripe = shard.stripes[taken.stripe].0.lock();
-        if let Some(entry) = stripe.find_mut(taken.hash, taken.key()) {
-            entry.set_in_store(if taken.stored { InStore::Yes } else { InStore::No });
-        }
+/// All of a group is written.
+fn finish(shard: &Shard, budget: &Budget, cycle: Cycle) {
+    let progress = &shard.progress;
+    if cycle.is_last() {
+        progress.settled.store(cycle.begin.cut, Ordering::Release);
+        progress.settled_time.store(cycle.begin.time.0, Ordering::Release);
+        progress.cycles.fetch_add(1, Ordering::Relaxed);
     }
+    progress.writes.fetch_add(cycle.records.len() as u64, Ordering::Relaxed);
+    for stripe in &shard.stripes[cycle.begin.stripe..cycle.next] {
+        stripe.0.lock().settling = Vec::new();
+    }
+    let mut rows = shard.rows.written(cycle.rows);
+    for id in cycle.dead {
+        rows += shard.rows.forget(id);
+    }
+    shard.rows.free_buried();
+    budget.book_rows(rows);
+}
+
+/// After a failed cycle: what was not written is still dirty and is taken again.
+fn put_back(shard: &Shard, cycle: Cycle) {
     for stripe in &shard.stripes {
         let mut stripe = stripe.0.lock();
-        let settling = std::mem::take(&mut stripe.settling);
+        let mut settling = std::mem::take(&mut stripe.settling);
+        if settling.is_empty() {
+            continue;
+        }
+        // Nothing is listed twice, or it would be written and counted twice: what was written and has not changed since is
+        // listed when it does, and what has changed since is listed already.
+        settling.retain(|hash| dirty_entries(shard, &stripe, *hash).next().is_some());
         stripe.dirty.extend(settling);
+        stripe.dirty.sort_unstable();
+        stripe.dirty.dedup();
     }
     shard.rows.put_back(cycle.rows);
     shard.dead.lock().extend(cycle.dead);
