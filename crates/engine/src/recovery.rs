@@ -239,7 +239,7 @@ impl Replay<'_> {
                 Ok(())
             }
             Op::DeleteRows { rows, from, to, .. } => {
-                self.rows(rows, vec![RowRange { from: from.to_vec(), to: to.to_vec() }], None, lsn);
+                self.rows(rows, vec![RowRange::new(from, to)], None, lsn);
                 Ok(())
             }
             Op::Put { key, .. } | Op::Splice { key, .. } | Op::Delete { key } | Op::Touch { key } => {

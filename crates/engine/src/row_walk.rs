@@ -92,7 +92,7 @@ pub fn walk(
                 let Some((row, value)) = page.rows.pop_front() else { return Ok(Ended::All) };
                 let goes_on = value.is_none_or(|value| seen(&row, &value));
                 if page.rows.is_empty() {
-                    rest = rest.beyond(row.into_vec(), direction);
+                    rest = rest.beyond(row, direction);
                 }
                 goes_on
             }

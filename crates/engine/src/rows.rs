@@ -27,8 +27,8 @@ use smallvec::SmallVec;
 
 use crate::store::{Direction, Write};
 pub use range::RowRange;
+pub use set::Known;
 use set::RowSet;
-pub use set::{Known, remove_range};
 
 const PARTS: usize = 64;
 /// Settle holds a mutex for so many rows at a time, and for about so many bytes that it copies.
@@ -328,7 +328,8 @@ impl Rows {
             let mut part = part.lock();
             part.settled += 1;
             if let Some(set) = part.by_id.get_mut(&mark.rows) {
-                set.forget_taken_ranges();
+                set.forget_taken();
+                growth += set.growth();
                 if set.is_blank() {
                     part.by_id.remove(&mark.rows);
                 }

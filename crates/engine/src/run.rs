@@ -15,6 +15,7 @@ use crate::hot::{Entry, STRIPES, Stripe};
 use crate::instance::Instance;
 use crate::role::Role;
 use crate::row_walk::{self, Ended};
+use crate::rows::RowKey;
 use crate::settle::Settling;
 use crate::shard::Shard;
 use crate::slot::Pins;
@@ -325,13 +326,13 @@ enum Attempt {
 /// Reads rows without a lock. They are good for a run that finds their owner as it was when they were missed.
 fn fetch_rows(shard: &Shard, need: RowsNeed) -> Result<FetchedRows, Fault> {
     let (mut rows, mut bytes) = (BTreeMap::new(), 0);
-    let mut last = Vec::new();
+    let mut last = RowKey::new();
     let ended = row_walk::walk(shard, need.rows, &need.range, need.direction, Reach::Disk, &mut |row, value| {
         bytes += row.len() + value.len();
         rows.insert(row.to_vec(), value.to_vec());
         let goes_on = rows.len() < need.most.rows && bytes < need.most.bytes;
         if !goes_on {
-            last = row.to_vec();
+            last = RowKey::from_slice(row);
         }
         goes_on
     })?;

@@ -14,11 +14,12 @@ use smallvec::SmallVec;
 use crate::fault::{Fault, FaultKind};
 use crate::hot::{Entry, EntryState, Stripe, stripe_of};
 use crate::instance::{Instance, LimitsCopy};
-use crate::rows::{RowChange, RowKey, RowRange};
+use crate::rows::RowRange;
 use crate::run::LockKey;
 use crate::shard::Shard;
 use crate::slot::{Pins, ShardId};
 use crate::store::{Direction, Found, Reach};
+use row_writes::{RowWrites, SetWrites};
 
 /// What a stopped run lacked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +104,8 @@ pub struct Scratch {
     ops: OpWriter,
     touched: Vec<Touched>,
     arena: Vec<u8>,
+    /// Empty.
+    rows: Option<Box<RowWrites>>,
     read: Vec<u8>,
     random: u64,
     woken: Vec<(usize, Vec<u8>)>,
@@ -118,6 +121,7 @@ impl Scratch {
             ops: OpWriter::new(),
             touched: Vec::new(),
             arena: Vec::new(),
+            rows: None,
             read: Vec::new(),
             random: seed | 1,
             limits: LimitsCopy::default(),
@@ -225,18 +229,6 @@ struct Cleared {
     stripes: Vec<Stripe>,
     /// How many records the run had changed by then; later changes are not in these stripes.
     touched: usize,
-}
-
-/// Row changes of one run in one database.
-#[derive(Default)]
-struct RowWrites {
-    sets: BTreeMap<RowsId, SetWrites>,
-}
-
-#[derive(Clone, Default)]
-struct SetWrites {
-    cleared: Vec<RowRange>,
-    rows: BTreeMap<RowKey, RowChange>,
 }
 
 /// A record that the run changed, and what it was.
@@ -498,7 +490,8 @@ impl<'r> Txn<'r> {
     }
 
     fn set_writes(&mut self, rows: RowsId) -> &mut SetWrites {
-        self.parts[self.at].rows.get_or_insert_default().sets.entry(rows).or_default()
+        let spare = &mut self.scratch.rows;
+        self.parts[self.at].rows.get_or_insert_with(|| spare.take().unwrap_or_default()).of(rows)
     }
 }
 
@@ -530,6 +523,10 @@ impl Txn<'_> {
     fn give_back(&mut self) {
         if let Some(part) = self.parts.first_mut() {
             self.scratch.ops = std::mem::take(&mut part.ops);
+            if let Some(mut rows) = part.rows.take() {
+                rows.clear();
+                self.scratch.rows = Some(rows);
+            }
         }
         const KEEP: usize = 1 << 20;
         if self.scratch.arena.capacity() > KEEP {
@@ -558,6 +555,7 @@ mod foreign;
 #[cfg(test)]
 pub(crate) use commit::MAX_OPS_BYTES;
 mod reading;
+mod row_writes;
 mod steps;
 pub use steps::{Trace, Transaction};
 mod undo;

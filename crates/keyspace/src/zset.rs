@@ -438,31 +438,41 @@ pub fn pop(
     direction: Direction,
     count: u64,
 ) -> Result<Vec<(Vec<u8>, f64)>, ZsetError> {
-    let mut popped = Vec::new();
-    let all = Range::Rank(0, u64::MAX);
-    visit(view, key, all, direction, (0, count), &mut |member, score| popped.push((member.to_vec(), score)))?;
     match look(view, key)? {
-        None => {}
+        None => Ok(Vec::new()),
         Some(Shape::Packed) => {
             let payload = payload(view, key)?;
             let whole = payload.len();
             let entries = packed::all(payload)?;
-            let (at, end) = match direction {
-                Direction::Up => (0, entries[..popped.len()].last().map_or(0, |entry| entry.end)),
-                Direction::Down => (entries.get(entries.len() - popped.len()).map_or(whole, |entry| entry.at), whole),
+            let most = usize::try_from(count).unwrap_or(usize::MAX).min(entries.len());
+            let (at, end, taken) = match direction {
+                Direction::Up => (0, entries[..most].last().map_or(0, |entry| entry.end), &entries[..most]),
+                Direction::Down => {
+                    let from = entries.len() - most;
+                    (entries.get(from).map_or(whole, |entry| entry.at), whole, &entries[from..])
+                }
             };
+            let mut popped: Vec<_> = taken.iter().map(|entry| (entry.member.to_vec(), entry.score)).collect();
             remove_bytes(view, key, at, end, whole)?;
+            if direction == Direction::Down {
+                popped.reverse();
+            }
+            Ok(popped)
         }
         Some(Shape::Exploded(rows)) => {
-            let mut keys: Vec<Vec<u8>> =
-                popped.iter().map(|(member, score)| order::index_key(*score, member)).collect();
+            let mut keys = Vec::new();
+            let mut index = Index { view, key, rows };
+            index.walk(b"", None, direction, count, &mut |key| keys.push(key.to_vec()))?;
             if direction == Direction::Down {
                 keys.reverse();
             }
             remove_keys(view, key, rows, &keys)?;
+            if direction == Direction::Down {
+                keys.reverse();
+            }
+            keys.into_iter().map(order::into_member).map(|popped| popped.ok_or(Stop::Fault.into())).collect()
         }
     }
-    Ok(popped)
 }
 
 /// Removes the members of a range; answers how many.

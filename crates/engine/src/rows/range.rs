@@ -2,18 +2,31 @@
 
 use std::ops::Bound;
 
+use super::RowKey;
 use crate::store::Direction;
 
 /// A range of row keys, `from <= row < to`; an empty `to` is the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowRange {
     /// First that belongs to it.
-    pub from: Vec<u8>,
+    pub from: RowKey,
     /// First that does not; empty: none.
-    pub to: Vec<u8>,
+    pub to: RowKey,
 }
 
 impl RowRange {
+    /// From one row key up to another; up to the end, if that is empty.
+    #[inline]
+    #[must_use]
+    pub fn new(from: &[u8], to: &[u8]) -> Self {
+        Self { from: RowKey::from_slice(from), to: RowKey::from_slice(to) }
+    }
+
+    /// Nothing.
+    fn none() -> Self {
+        Self::new(&[0], &[0])
+    }
+
     /// Whether `row` belongs to it.
     #[must_use]
     pub fn holds(&self, row: &[u8]) -> bool {
@@ -42,14 +55,14 @@ impl RowRange {
 
     /// What a walk has still to visit after `row`.
     #[must_use]
-    pub fn beyond(self, mut row: Vec<u8>, direction: Direction) -> Self {
+    pub fn beyond(self, mut row: RowKey, direction: Direction) -> Self {
         match direction {
             Direction::Forward => {
                 row.push(0);
                 Self { from: row, to: self.to }
             }
             // Nothing comes before the empty row key; an empty `to` would be the end.
-            Direction::Backward if row.is_empty() => Self { from: vec![0], to: vec![0] },
+            Direction::Backward if row.is_empty() => Self::none(),
             Direction::Backward => Self { from: self.from, to: row },
         }
     }
@@ -69,9 +82,9 @@ impl RowRange {
     #[must_use]
     pub fn without(self, covered: &Self, direction: Direction) -> Self {
         match direction {
-            Direction::Forward if covered.to.is_empty() => Self { from: vec![0], to: vec![0] },
+            Direction::Forward if covered.to.is_empty() => Self::none(),
             Direction::Forward => Self { from: covered.to.clone(), to: self.to },
-            Direction::Backward if covered.from <= self.from => Self { from: vec![0], to: vec![0] },
+            Direction::Backward if covered.from <= self.from => Self::none(),
             Direction::Backward => Self { from: self.from, to: covered.from.clone() },
         }
     }
@@ -92,14 +105,14 @@ mod tests {
     use super::*;
 
     fn range(from: &str, to: &str) -> RowRange {
-        RowRange { from: from.into(), to: to.into() }
+        RowRange::new(from.as_bytes(), to.as_bytes())
     }
 
     #[test]
     fn what_a_walk_has_visited_and_what_is_left_make_the_whole() {
         let all = range("b", "y");
         for (direction, row) in [(Direction::Forward, "m"), (Direction::Backward, "m"), (Direction::Backward, "b")] {
-            let rest = all.clone().beyond(row.into(), direction);
+            let rest = all.clone().beyond(RowKey::from_slice(row.as_bytes()), direction);
             let covered = all.clone().before(&rest, direction);
             assert!(covered.holds(row.as_bytes()) && !rest.holds(row.as_bytes()), "{direction:?} {row}");
             assert!(covered.holds_begin_of(&all, direction));
@@ -108,7 +121,7 @@ mod tests {
                 assert!(covered.holds(row) != rest.holds(row), "{direction:?} {row:?}");
             }
         }
-        let rest = range("", "").beyond(Vec::new(), Direction::Backward);
+        let rest = range("", "").beyond(RowKey::new(), Direction::Backward);
         assert!(rest.is_empty() && range("", "").before(&rest, Direction::Backward) == range("", ""));
     }
 }

@@ -1,6 +1,6 @@
 //! One row set in memory.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use keyspace::RowsId;
 use smallvec::SmallVec;
@@ -36,6 +36,7 @@ pub struct RowSet {
     rows: RowTree<Row>,
     /// Every row that is dirty is named here at least once, but for those that settle has taken.
     changed: Vec<RowKey>,
+    names: Names,
     cleared: Vec<Cleared>,
     known: Known,
     /// Counts down with each round of eviction.
@@ -43,6 +44,13 @@ pub struct RowSet {
     size: Growth,
     /// The size that was last reported.
     booked: Growth,
+}
+
+/// About what the names of rows take that have come and gone: it counts as dirty until settle is done with them.
+#[derive(Debug, Default)]
+struct Names {
+    left: i64,
+    taken: i64,
 }
 
 #[derive(Debug)]
@@ -59,6 +67,8 @@ enum State {
     Clean,
     /// The store has not got it, or not this value.
     Dirty,
+    /// As [`State::Dirty`], and the store has nothing under its name: if it goes, nobody needs to know.
+    New,
     /// It is no more; the store may have it still.
     Gone,
 }
@@ -97,6 +107,7 @@ impl RowSet {
         Self {
             rows: RowTree::default(),
             changed: Vec::new(),
+            names: Names::default(),
             cleared: Vec::new(),
             known,
             freshness: FRESH,
@@ -231,11 +242,22 @@ impl RowSet {
                 Some(way) => self.rows.find_by(*way, &row),
                 None => self.rows.find(&row),
             };
-            match change {
-                RowChange::Put(value) => self.set(place, row, Row { value, lsn, state: State::Dirty }),
+            let is_unknown_to_store = match place {
+                Ok(place) => self.rows.row(place).1.state == State::New,
+                // What the store has there would be in memory, or is about to be cleared.
+                Err(_) => self.knows(&row),
+            };
+            match (change, place) {
+                (RowChange::Put(value), _) => {
+                    let state = if is_unknown_to_store { State::New } else { State::Dirty };
+                    self.set(place, row, Row { value, lsn, state });
+                }
+                (RowChange::Delete, Ok(place)) if is_unknown_to_store => self.forget_new(place),
                 // There is none to delete.
-                RowChange::Delete if place.is_err() && self.knows(&row) => {}
-                RowChange::Delete => self.set(place, row, Row { value: RowValue::new(), lsn, state: State::Gone }),
+                (RowChange::Delete, Err(_)) if is_unknown_to_store => {}
+                (RowChange::Delete, _) => {
+                    self.set(place, row, Row { value: RowValue::new(), lsn, state: State::Gone });
+                }
             }
         }
     }
@@ -258,6 +280,14 @@ impl RowSet {
             self.size.clean -= was;
             self.changed.push(key);
         }
+    }
+
+    /// Forgets a row that the store has never had; settle is not told, but for its name.
+    fn forget_new(&mut self, place: Place) {
+        let (row, old) = self.rows.remove_at(place);
+        let name = (size_of::<RowKey>() + row.len()) as i64;
+        self.size.dirty += name - cost(&row, &old.value);
+        self.names.left += name;
     }
 
     pub fn clear(&mut self, range: RowRange) {
@@ -283,6 +313,7 @@ impl RowSet {
         if self.changed.is_empty() && self.cleared.iter().all(|cleared| cleared.taken) {
             return None;
         }
+        self.names.taken += std::mem::take(&mut self.names.left);
         Some(std::mem::take(&mut self.changed))
     }
 
@@ -297,7 +328,7 @@ impl RowSet {
     ) -> &'k [RowKey] {
         for cleared in self.cleared.iter_mut().filter(|cleared| !cleared.taken) {
             cleared.taken = true;
-            let (from, to) = (cleared.range.from.clone(), cleared.range.to.clone());
+            let (from, to) = (cleared.range.from.to_vec(), cleared.range.to.to_vec());
             writes.push(Write::DeleteRows { rows, from, to });
         }
         let mut bytes = 0;
@@ -305,13 +336,21 @@ impl RowSet {
             if at == TAKE_ROWS || bytes >= TAKE_BYTES {
                 return &keys[at..];
             }
+            let Ok(place) = self.rows.find(key) else { continue };
+            let found = self.rows.value_mut(place);
+            if !found.is_dirty() {
+                continue;
+            }
             let row = key.to_vec();
-            let Some(found) = self.rows.get(key).filter(|found| found.is_dirty()) else { continue };
             bytes += found.value.len();
             taken.push((key.clone(), found.lsn));
             writes.push(match found.state {
                 State::Gone => Write::DeleteRow { rows, row },
-                State::Clean | State::Dirty => Write::PutRow { rows, row, value: found.value.to_vec() },
+                State::Clean | State::Dirty | State::New => {
+                    // From here on the store may have it.
+                    found.state = State::Dirty;
+                    Write::PutRow { rows, row, value: found.value.to_vec() }
+                }
             });
         }
         &[]
@@ -341,12 +380,15 @@ impl RowSet {
         }
     }
 
-    pub fn forget_taken_ranges(&mut self) {
+    /// Ranges that were cleared and names that led nowhere are done with.
+    pub fn forget_taken(&mut self) {
+        self.size.dirty -= std::mem::take(&mut self.names.taken);
         self.cleared.retain(|cleared| !cleared.taken);
     }
 
     pub fn put_back(&mut self, taken: Vec<(RowKey, u64)>) {
         self.changed.extend(taken.into_iter().map(|(key, _)| key));
+        self.names.left += std::mem::take(&mut self.names.taken);
         self.cleared.iter_mut().for_each(|cleared| cleared.taken = false);
     }
 
@@ -359,14 +401,16 @@ impl RowSet {
     /// Lets go of what the store has; answers it, for whoever can take the time to free it. Nothing is taken by settle.
     pub fn let_go(&mut self) -> impl Sized + use<> {
         let mut clean = std::mem::take(&mut self.rows);
-        for key in &self.changed {
-            if let Ok(place) = clean.find(key)
-                && clean.row(place).1.is_dirty()
-            {
+        let rows = &mut self.rows;
+        self.changed.retain(|key| {
+            let place = clean.find(key).ok().filter(|place| clean.row(*place).1.is_dirty());
+            if let Some(place) = place {
                 let (key, row) = clean.remove_at(place);
-                self.rows.insert(key, row);
+                rows.insert(key, row);
             }
-        }
+            place.is_some()
+        });
+        self.size.dirty -= std::mem::take(&mut self.names.left);
         self.known = Known::Nothing;
         self.size.clean = 0;
         clean
@@ -396,7 +440,7 @@ impl RowSet {
 
     #[cfg(test)]
     pub fn check(&self) {
-        let mut size = Growth::default();
+        let mut size = Growth { dirty: self.names.left + self.names.taken, clean: 0 };
         for (key, row) in self.rows.iter() {
             assert!(row.is_live() || row.value.is_empty());
             if row.is_dirty() {
@@ -410,10 +454,4 @@ impl RowSet {
         assert_eq!((self.size, self.booked), (size, size));
         assert!(self.cleared.iter().all(|cleared| !cleared.taken));
     }
-}
-
-/// Takes the entries of a range out of a map. One by one: to split a map costs as much as all of it.
-pub fn remove_range<V>(map: &mut BTreeMap<RowKey, V>, range: &RowRange) -> Vec<(RowKey, V)> {
-    let rows: Vec<RowKey> = map.range::<[u8], _>(range.bounds()).map(|(row, _)| row.clone()).collect();
-    rows.into_iter().filter_map(|row| map.remove_entry(&row)).collect()
 }

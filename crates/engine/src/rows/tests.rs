@@ -21,7 +21,7 @@ fn clear(rows: &Rows, from: &str, to: &str, lsn: u64) -> Growth {
 }
 
 fn range(from: &str, to: &str) -> RowRange {
-    RowRange { from: from.into(), to: to.into() }
+    RowRange::new(from.as_bytes(), to.as_bytes())
 }
 
 fn look(rows: &Rows, row: &str) -> (Overlaid, Vec<u8>) {
@@ -49,6 +49,41 @@ fn a_row_changed_while_settle_writes_stays() {
     assert_eq!(taken.writes.len(), 1);
     rows.written(taken);
     assert_eq!(rows.total_size(), Growth::default());
+}
+
+#[test]
+fn a_row_that_came_and_went_between_two_settles_is_none_of_the_stores_business() {
+    let rows = Rows::default();
+    let change = |row: &str, change: RowChange, lsn| {
+        rows.apply(ID, Birth::Here, Vec::new(), [(row.as_bytes().into(), change)].into_iter(), lsn)
+    };
+    let value = || RowChange::Put(b"1"[..].into());
+    let mut growth = Growth::default();
+    for (lsn, row) in ["a", "b", "c", "b"].into_iter().enumerate() {
+        growth += change(row, value(), lsn as u64);
+    }
+    growth += change("a", RowChange::Delete, 5);
+    growth += change("b", RowChange::Delete, 6);
+    growth += change("b", value(), 7);
+    assert_eq!((look(&rows, "a").0, look(&rows, "b").0), (Overlaid::Gone, Overlaid::Is));
+    let taken = rows.take();
+    let written = |writes: &[Write]| {
+        let puts = writes.iter().filter(|write| matches!(write, Write::PutRow { .. })).count();
+        (puts, writes.len())
+    };
+    assert_eq!(written(&taken.writes), (2, 2), "nothing of what is gone");
+    // The store may have these from now on.
+    growth += change("b", RowChange::Delete, 8);
+    growth += change("c", RowChange::Delete, 9);
+    growth += change("c", value(), 10);
+    growth += change("c", RowChange::Delete, 11);
+    growth += rows.written(taken);
+    rows.check();
+    let taken = rows.take();
+    assert_eq!(written(&taken.writes), (0, 2), "both are deleted there");
+    growth += rows.written(taken);
+    rows.check();
+    assert_eq!((growth, rows.total_size()), (Growth::default(), Growth::default()));
 }
 
 #[test]
@@ -357,7 +392,7 @@ fn memory_over_the_store_is_what_was_put() {
                 trial.change(&row, RowChange::Put(value.as_slice().into()), lsn);
             }
             6..10 => trial.change(&row, RowChange::Delete, lsn),
-            10 => trial.clear(RowRange { from: row.to_vec(), to: vec![row[0] + 1 + next(3) as u8] }, lsn),
+            10 => trial.clear(RowRange::new(&row, &[row[0] + 1 + next(3) as u8]), lsn),
             11 if trial.taken.is_none() => trial.taken = Some(trial.rows.take()),
             12 => trial.write(),
             13 => {
@@ -378,7 +413,7 @@ fn apply_to(store: &mut BTreeMap<Vec<u8>, Vec<u8>>, write: &Write) {
         Write::PutRow { row, value, .. } => drop(store.insert(row.clone(), value.clone())),
         Write::DeleteRow { row, .. } => drop(store.remove(row)),
         Write::DeleteRows { from, to, .. } => {
-            let range = RowRange { from: from.clone(), to: to.clone() };
+            let range = RowRange::new(&from, &to);
             store.retain(|row, _| !range.holds(row));
         }
         Write::PutRecord { .. } | Write::DeleteRecord { .. } | Write::Clear | Write::System { .. } => {}

@@ -17,7 +17,7 @@ pub type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// What a shard holds for whoever reads it: records, LSNs included, and the rows that they lead to.
 pub fn dump(shard: &Shard, contents: &Contents) -> BTreeMap<Vec<u8>, (Vec<u8>, Rows)> {
-    let all = RowRange { from: Vec::new(), to: Vec::new() };
+    let all = RowRange::new(&[], &[]);
     let mut dump = BTreeMap::new();
     for (key, bytes) in logical(shard, contents) {
         let mut rows = BTreeMap::new();

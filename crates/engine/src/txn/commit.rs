@@ -153,13 +153,14 @@ impl Txn<'_> {
         let dead = self.dead_rows(at);
         let part = &mut self.parts[at];
         let mut growth = Growth::default();
-        if let Some(writes) = part.rows.take() {
-            for (rows, set) in writes.sets {
+        if let Some(writes) = &mut part.rows {
+            writes.drain(|rows, set| {
                 if !dead.contains(&rows) {
                     let birth = if part.made.contains(&rows) { Birth::Here } else { Birth::Unknown };
-                    growth += shard.rows.apply(rows, birth, set.cleared, set.rows.into_iter(), lsn);
+                    let cleared = std::mem::take(&mut set.cleared);
+                    growth += shard.rows.apply(rows, birth, cleared, set.rows.drain(), lsn);
                 }
-            }
+            });
         }
         for rows in dead {
             growth += shard.rows.forget(rows);

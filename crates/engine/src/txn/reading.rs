@@ -3,11 +3,10 @@
 //! What the disk has is read by the desk without locks; the next attempt finds it among what was fetched, as long as the
 //! owner's LSN says that it is still what it was.
 
-use std::collections::btree_map;
-
 use keyspace::{Record, RowsId, Stop};
 
-use super::{FetchLimit, FetchedRows, Need, RowsNeed, SetWrites, Txn};
+use super::row_writes::{Range, SetWrites};
+use super::{FetchLimit, FetchedRows, Need, RowsNeed, Txn};
 use crate::row_walk::{self, Ended};
 use crate::rows::{Overlaid, RowChange, RowKey, RowRange, Visited};
 use crate::store::{Direction, Found};
@@ -17,7 +16,7 @@ const VISIT_ROWS: usize = if cfg!(test) { 4 } else { 256 };
 
 impl<'r> Txn<'r> {
     fn own_writes(&self, rows: RowsId) -> Option<&SetWrites> {
-        self.part().rows.as_ref()?.sets.get(&rows)
+        self.part().rows.as_ref()?.get(rows)
     }
 
     /// As `View::row`.
@@ -47,9 +46,8 @@ impl<'r> Txn<'r> {
             Ok(Found::WouldBlock) => {}
             Err(fault) => return Err(self.fail(fault)),
         }
-        let mut to = row.to_vec();
-        to.push(0);
-        let range = RowRange { from: row.to_vec(), to };
+        let mut range = RowRange::new(row, row);
+        range.to.push(0);
         let Some(fetched) = self.fetched_rows(key, rows, &range, Direction::Forward) else {
             return Err(self.miss_rows(key, rows, range, Direction::Forward));
         };
@@ -85,7 +83,7 @@ impl<'r> Txn<'r> {
                     merge.finish();
                     return Ok(());
                 }
-                Visited::More(last) => rest = rest.beyond(last.into_vec(), direction),
+                Visited::More(last) => rest = rest.beyond(last, direction),
             }
         }
         loop {
@@ -102,8 +100,7 @@ impl<'r> Txn<'r> {
             }
             let mut last = None;
             let walked = row_walk::walk(shard, rows, &rest, direction, self.reach, &mut |row, value| {
-                last.get_or_insert_with(Vec::new).clear();
-                last.get_or_insert_default().extend_from_slice(row);
+                last = Some(RowKey::from_slice(row));
                 merge.stored(row, value)
             });
             match walked {
@@ -191,7 +188,7 @@ impl<'r> Txn<'r> {
 
 /// The rows of a walk, under what the run itself has changed.
 struct Merge<'a> {
-    changes: Option<btree_map::Range<'a, RowKey, RowChange>>,
+    changes: Option<Range<'a>>,
     next: Option<(&'a RowKey, &'a RowChange)>,
     cleared: &'a [RowRange],
     direction: Direction,
@@ -205,7 +202,7 @@ impl<'a> Merge<'a> {
         direction: Direction,
         seen: &'a mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Self {
-        let changes = own.map(|set| set.rows.range::<[u8], _>(range.bounds()));
+        let changes = own.map(|set| set.rows.range(range));
         let cleared = own.map_or(&[][..], |set| &set.cleared);
         let mut merge = Self { changes, next: None, cleared, direction, seen };
         merge.pull();

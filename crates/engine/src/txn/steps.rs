@@ -13,7 +13,8 @@ use keyspace::record::LSN_BYTES;
 use keyspace::{Record, RowsId, Stop, View};
 use smallvec::SmallVec;
 
-use super::{SetWrites, Txn};
+use super::Txn;
+use super::row_writes::SetWrites;
 use crate::rows::{RowChange, RowKey};
 
 /// A run of several commands.
@@ -209,10 +210,10 @@ impl Txn<'_> {
     #[cold]
     pub(super) fn note_row(&mut self, rows: RowsId, row: &[u8]) {
         let part = self.at;
-        let set = self.parts[part].rows.as_ref().and_then(|writes| writes.sets.get(&rows));
+        let set = self.parts[part].rows.as_ref().and_then(|writes| writes.get(rows));
         let was = set.and_then(|set| set.rows.get(row)).cloned();
         if let Some(step) = &mut self.step {
-            step.rows.push(RowsBefore::Row { part, rows, row: row.into(), was });
+            step.rows.push(RowsBefore::Row { part, rows, row: RowKey::from_slice(row), was });
         }
     }
 
@@ -220,7 +221,7 @@ impl Txn<'_> {
     #[cold]
     pub(super) fn note_set(&mut self, rows: RowsId) {
         let part = self.at;
-        let was = self.parts[part].rows.as_ref().and_then(|writes| writes.sets.get(&rows)).cloned();
+        let was = self.parts[part].rows.as_ref().and_then(|writes| writes.get(rows)).cloned();
         if let Some(step) = &mut self.step {
             step.rows.push(RowsBefore::Set { part, rows, was });
         }
@@ -258,22 +259,18 @@ impl Txn<'_> {
         while let Some(before) = step.rows.pop() {
             match before {
                 RowsBefore::Row { part, rows, row, was } => {
-                    let sets = &mut self.parts[part].rows.get_or_insert_default().sets;
-                    let set = sets.entry(rows).or_default();
+                    let writes = self.parts[part].rows.get_or_insert_default();
+                    let set = writes.of(rows);
                     match was {
-                        Some(change) => drop(set.rows.insert(row, change)),
-                        None => drop(set.rows.remove(&row)),
+                        Some(change) => set.rows.insert(&row, change),
+                        None => set.rows.remove(&row),
                     }
-                    if set.rows.is_empty() && set.cleared.is_empty() {
-                        sets.remove(&rows);
+                    if set.is_empty() {
+                        writes.set(rows, None);
                     }
                 }
                 RowsBefore::Set { part, rows, was } => {
-                    let sets = &mut self.parts[part].rows.get_or_insert_default().sets;
-                    match was {
-                        Some(set) => drop(sets.insert(rows, set)),
-                        None => drop(sets.remove(&rows)),
-                    }
+                    self.parts[part].rows.get_or_insert_default().set(rows, was);
                 }
             }
         }

@@ -6,7 +6,7 @@ use keyspace::{Head, Millis, Page, Record, RowsId, Seek, Stop, View};
 
 use super::{Cleared, Need, Txn};
 use crate::hot::{STRIPES, Stripe};
-use crate::rows::{RowChange, RowRange, remove_range};
+use crate::rows::{RowChange, RowRange, RowValue};
 use crate::shard::Shard;
 use crate::store::{Direction, Reach};
 use crate::walk;
@@ -150,7 +150,7 @@ impl View for Txn<'_> {
         to: &[u8],
         seen: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), Stop> {
-        let range = RowRange { from: from.to_vec(), to: to.to_vec() };
+        let range = RowRange::new(from, to);
         self.read_rows(key, rows, &range, Direction::Forward, seen)
     }
 
@@ -162,12 +162,12 @@ impl View for Txn<'_> {
         to: &[u8],
         seen: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), Stop> {
-        let range = RowRange { from: from.to_vec(), to: to.to_vec() };
+        let range = RowRange::new(from, to);
         self.read_rows(key, rows, &range, Direction::Backward, seen)
     }
 
     fn count_rows(&mut self, _: &[u8], rows: RowsId, from: &[u8], to: &[u8]) -> Option<u64> {
-        self.count_known(rows, &RowRange { from: from.to_vec(), to: to.to_vec() })
+        self.count_known(rows, &RowRange::new(from, to))
     }
 
     fn nth_row(
@@ -178,7 +178,7 @@ impl View for Txn<'_> {
         number: u64,
         seen: &mut dyn FnMut(&[u8], &[u8]),
     ) -> Option<bool> {
-        self.nth_known(rows, &RowRange { from: from.to_vec(), to: to.to_vec() }, number, seen)
+        self.nth_known(rows, &RowRange::new(from, to), number, seen)
     }
 
     fn put_row(&mut self, key: &[u8], rows: RowsId, row: &[u8], value: &[u8]) -> Result<(), Stop> {
@@ -187,7 +187,7 @@ impl View for Txn<'_> {
             self.note_row(rows, row);
         }
         self.parts[self.at].ops.put_row(key, rows, row, value);
-        self.set_writes(rows).rows.insert(row.into(), RowChange::Put(value.into()));
+        self.set_writes(rows).rows.insert(row, RowChange::Put(RowValue::from_slice(value)));
         Ok(())
     }
 
@@ -197,13 +197,13 @@ impl View for Txn<'_> {
             self.note_row(rows, row);
         }
         self.parts[self.at].ops.delete_row(key, rows, row);
-        self.set_writes(rows).rows.insert(row.into(), RowChange::Delete);
+        self.set_writes(rows).rows.insert(row, RowChange::Delete);
         Ok(())
     }
 
     fn delete_rows(&mut self, key: &[u8], rows: RowsId, from: &[u8], to: &[u8]) -> Result<(), Stop> {
         self.locate_to_write(key)?;
-        let range = RowRange { from: from.to_vec(), to: to.to_vec() };
+        let range = RowRange::new(from, to);
         if range.is_empty() {
             return Ok(());
         }
@@ -212,7 +212,7 @@ impl View for Txn<'_> {
         }
         self.parts[self.at].ops.delete_rows(key, rows, from, to);
         let set = self.set_writes(rows);
-        remove_range(&mut set.rows, &range);
+        set.rows.remove_range(&range);
         set.cleared.retain(|other| !range.covers(other));
         set.cleared.push(range);
         Ok(())

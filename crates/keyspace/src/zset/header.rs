@@ -10,12 +10,17 @@
 
 use alloc::vec::Vec;
 
+use smallvec::SmallVec;
+
 use crate::record::RowsId;
 use crate::varint;
 use crate::view::Stop;
 
 const LAYOUT: u8 = 1;
 const GROUPS_AT: usize = 9;
+
+/// Where a group or a block begins; most are short and take no memory of their own.
+pub type Boundary = SmallVec<[u8; 24]>;
 
 /// A group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +30,7 @@ pub struct Group {
     /// Blocks of it.
     pub blocks: u32,
     /// Not greater than any of its index keys.
-    pub boundary: Vec<u8>,
+    pub boundary: Boundary,
 }
 
 impl Group {
@@ -57,7 +62,7 @@ pub struct Place {
     /// Members of the groups before it.
     pub before: u64,
     /// The boundary of the next one.
-    pub next: Option<Vec<u8>>,
+    pub next: Option<Boundary>,
 }
 
 /// Begins a payload.
@@ -109,7 +114,7 @@ impl<'a> Groups<'a> {
         let mut next = None;
         while let Some(group) = self.next()? {
             if found.is_some() && !belongs(&group, before) {
-                next = Some(group.boundary.to_vec());
+                next = Some(Boundary::from_slice(group.boundary));
                 break;
             }
             let members = u64::from(group.members);
@@ -117,7 +122,7 @@ impl<'a> Groups<'a> {
             before += members;
         }
         let (seen, before) = found.ok_or(Stop::Fault)?;
-        let group = Group { members: seen.members, blocks: seen.blocks, boundary: seen.boundary.to_vec() };
+        let group = Group { members: seen.members, blocks: seen.blocks, boundary: Boundary::from_slice(seen.boundary) };
         Ok(Place { group, at: seen.at, end: seen.end, before, next })
     }
 }
@@ -147,7 +152,11 @@ pub fn groups(payload: &[u8]) -> Result<Vec<Group>, Stop> {
     let mut groups = Groups::new(payload)?;
     let mut all = Vec::new();
     while let Some(group) = groups.next()? {
-        all.push(Group { members: group.members, blocks: group.blocks, boundary: group.boundary.to_vec() });
+        all.push(Group {
+            members: group.members,
+            blocks: group.blocks,
+            boundary: Boundary::from_slice(group.boundary),
+        });
     }
     Ok(all)
 }
@@ -159,8 +168,8 @@ mod tests {
 
     fn payload() -> Vec<u8> {
         let mut payload = begin(RowsId(7));
-        Group { members: 3, blocks: 1, boundary: Vec::new() }.write(&mut payload);
-        Group { members: 0x0102, blocks: 2, boundary: b"m".to_vec() }.write(&mut payload);
+        Group { members: 3, blocks: 1, boundary: Boundary::new() }.write(&mut payload);
+        Group { members: 0x0102, blocks: 2, boundary: Boundary::from_slice(b"m") }.write(&mut payload);
         payload
     }
 

@@ -14,11 +14,11 @@
 //! A change touches one row of a block, and four bytes of the header. Boundaries are as short as can be; one that would
 //! be long is not made, and the block stays larger: slower, but right.
 
-use alloc::vec;
 use alloc::vec::Vec;
 
-use super::header::{self, Group, Place};
+use super::header::{self, Boundary, Group, Place};
 use super::order::between;
+use crate::map::rows::RowKey;
 use crate::record::RowsId;
 use crate::view::{Stop, View};
 
@@ -62,24 +62,32 @@ pub struct Index<'v, 'k> {
 /// A block and how many members it has.
 #[derive(Clone, Debug)]
 struct Block {
-    boundary: Vec<u8>,
+    boundary: Boundary,
     members: u32,
 }
 
-fn row(kind: u8, key: &[u8]) -> Vec<u8> {
-    let mut row = Vec::with_capacity(1 + key.len());
+fn row(kind: u8, key: &[u8]) -> RowKey {
+    let mut row = RowKey::new();
     row.push(kind);
     row.extend_from_slice(key);
     row
 }
 
 /// The least row key of a kind that is not less than `key`; without one, the end of the kind.
-fn end_row(kind: u8, key: Option<&[u8]>) -> Vec<u8> {
-    key.map_or_else(|| vec![kind + 1], |key| row(kind, key))
+fn end_row(kind: u8, key: Option<&[u8]>) -> RowKey {
+    key.map_or_else(|| RowKey::from_slice(&[kind + 1]), |key| row(kind, key))
 }
 
-fn after(key: &[u8]) -> Vec<u8> {
-    let mut after = key.to_vec();
+/// The least row key of a kind that is greater than that of `key`.
+fn row_after(kind: u8, key: &[u8]) -> RowKey {
+    let mut row = row(kind, key);
+    row.push(0);
+    row
+}
+
+/// The least key that is greater than `key`.
+fn after(key: &[u8]) -> RowKey {
+    let mut after = RowKey::from_slice(key);
     after.push(0);
     after
 }
@@ -95,10 +103,10 @@ impl Index<'_, '_> {
 
     /// The last block whose boundary is not greater than `key`, which belongs to `place`.
     fn block_of(&mut self, place: &Place, key: &[u8]) -> Result<Block, Stop> {
-        let (from, to) = (row(BLOCK_KIND, &place.group.boundary), row(BLOCK_KIND, &after(key)));
+        let (from, to) = (row(BLOCK_KIND, &place.group.boundary), row_after(BLOCK_KIND, key));
         let mut found = Err(Stop::Fault);
         self.view.rows_back(self.key, self.rows, &from, &to, &mut |row, value| {
-            found = count_of(value).map(|members| Block { boundary: row[1..].to_vec(), members });
+            found = count_of(value).map(|members| Block { boundary: Boundary::from_slice(&row[1..]), members });
             false
         })?;
         found
@@ -110,7 +118,7 @@ impl Index<'_, '_> {
         let mut blocks = Ok(Vec::new());
         self.view.rows(self.key, self.rows, &from, &to, &mut |row, value| {
             match (&mut blocks, count_of(value)) {
-                (Ok(blocks), Ok(members)) => blocks.push(Block { boundary: row[1..].to_vec(), members }),
+                (Ok(blocks), Ok(members)) => blocks.push(Block { boundary: Boundary::from_slice(&row[1..]), members }),
                 (blocks, Err(stop)) => *blocks = Err(stop),
                 (Err(_), Ok(_)) => {}
             }
@@ -183,10 +191,10 @@ impl Index<'_, '_> {
 
     /// The block after the one with `boundary`, in the same group.
     fn next_block(&mut self, place: &Place, boundary: &[u8]) -> Result<Option<Block>, Stop> {
-        let (from, to) = (row(BLOCK_KIND, &after(boundary)), end_row(BLOCK_KIND, place.next.as_deref()));
+        let (from, to) = (row_after(BLOCK_KIND, boundary), end_row(BLOCK_KIND, place.next.as_deref()));
         let mut found = Ok(None);
         self.view.rows(self.key, self.rows, &from, &to, &mut |row, value| {
-            found = count_of(value).map(|members| Some(Block { boundary: row[1..].to_vec(), members }));
+            found = count_of(value).map(|members| Some(Block { boundary: Boundary::from_slice(&row[1..]), members }));
             false
         })?;
         found
@@ -266,7 +274,7 @@ impl Index<'_, '_> {
         let first = kept.first_mut().ok_or(Stop::Fault)?;
         if !first.boundary.is_empty() {
             let mut block = Err(Stop::Fault);
-            let (from, to) = (row(BLOCK_KIND, &first.boundary), row(BLOCK_KIND, &after(&first.boundary)));
+            let (from, to) = (row(BLOCK_KIND, &first.boundary), row_after(BLOCK_KIND, &first.boundary));
             self.view.rows(self.key, self.rows, &from, &to, &mut |_, value| {
                 block = count_of(value);
                 false
@@ -288,7 +296,7 @@ impl Index<'_, '_> {
                 self.view.delete_row(self.key, self.rows, &row(KEY_KIND, key))?;
             }
         } else {
-            self.view.delete_rows(self.key, self.rows, &row(KEY_KIND, first), &row(KEY_KIND, &after(last)))?;
+            self.view.delete_rows(self.key, self.rows, &row(KEY_KIND, first), &row_after(KEY_KIND, last))?;
         }
         let payload = self.payload()?;
         let was = payload.len();
@@ -402,12 +410,13 @@ impl Index<'_, '_> {
             }
             let page = PAGE_ROWS.min(most - total);
             let mut count = 0;
-            let mut last = Vec::new();
+            let goes_on = most - total > page;
+            let mut last = RowKey::new();
             let mut see = |row: &[u8], _: &[u8]| {
                 seen(&row[1..]);
                 count += 1;
-                if count == page {
-                    last = row.to_vec();
+                if count == page && goes_on {
+                    last.extend_from_slice(row);
                 }
                 count < page
             };
@@ -415,7 +424,7 @@ impl Index<'_, '_> {
                 Direction::Up => self.view.rows(self.key, self.rows, &from, &to, &mut see)?,
                 Direction::Down => self.view.rows_back(self.key, self.rows, &from, &to, &mut see)?,
             }
-            if count < page {
+            if count < page || !goes_on {
                 return Ok(());
             }
             total += count;
@@ -433,8 +442,8 @@ impl Index<'_, '_> {
         const FILL: usize = BLOCK as usize * 3 / 4;
         const GROUP_FILL: usize = GROUP as usize * 3 / 4;
         let mut payload = header::begin(self.rows);
-        let mut group = Group { members: 0, blocks: 0, boundary: Vec::new() };
-        let mut block = Block { boundary: Vec::new(), members: 0 };
+        let mut group = Group { members: 0, blocks: 0, boundary: Boundary::new() };
+        let mut block = Block { boundary: Boundary::new(), members: 0 };
         for (at, key) in keys.iter().enumerate() {
             self.view.put_row(self.key, self.rows, &row(KEY_KIND, key), b"")?;
             if block.members as usize >= FILL {
@@ -443,10 +452,10 @@ impl Index<'_, '_> {
                     self.put_block(&block.boundary, block.members)?;
                     group.members += block.members;
                     group.blocks += 1;
-                    block = Block { boundary: boundary.to_vec(), members: 0 };
+                    block = Block { boundary: Boundary::from_slice(boundary), members: 0 };
                     if group.blocks as usize >= GROUP_FILL {
                         group.write(&mut payload);
-                        group = Group { members: 0, blocks: 0, boundary: boundary.to_vec() };
+                        group = Group { members: 0, blocks: 0, boundary: Boundary::from_slice(boundary) };
                     }
                 }
             }

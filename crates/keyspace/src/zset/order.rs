@@ -43,6 +43,14 @@ pub fn split(key: &[u8]) -> Option<(f64, &[u8])> {
     Some((f64::from_bits(bits), member))
 }
 
+/// As [`split`], of a key that is no longer needed.
+#[must_use]
+pub fn into_member(mut key: Vec<u8>) -> Option<(Vec<u8>, f64)> {
+    let (score, _) = split(&key)?;
+    key.drain(..SCORE_BYTES);
+    Some((key, score))
+}
+
 /// The least index key that scores from `min` on can have.
 #[must_use]
 pub fn first_of_scores(min: Bound<f64>) -> Vec<u8> {
@@ -124,6 +132,7 @@ mod tests {
             prop_assert_eq!(index_key(a, &m).cmp(&index_key(b, &n)), expected);
             let key = index_key(a, &m);
             prop_assert_eq!(split(&key), Some((normal(a), m.as_slice())));
+            prop_assert_eq!(into_member(key), Some((m.clone(), normal(a))));
             prop_assert!(first_of_scores(Bound::Included(a)) <= index_key(a, &m));
             prop_assert!(first_of_scores(Bound::Excluded(a)) > index_key(a, &m));
         }

@@ -55,10 +55,10 @@ impl OneKey {
         assert!(groups[0].boundary.is_empty() && groups.iter().all(|group| group.members > 0));
         for (at, group) in groups.iter().enumerate() {
             let next = groups.get(at + 1).map(|next| &next.boundary);
-            let mine = |key: &Vec<u8>| *key >= group.boundary && next.is_none_or(|next| key < next);
+            let mine = |key: &Vec<u8>| **key >= *group.boundary && next.is_none_or(|next| **key < **next);
             let of_group: Vec<_> = blocks.iter().filter(|(boundary, _)| mine(boundary)).collect();
             assert_eq!(of_group.len(), group.blocks as usize);
-            assert_eq!(of_group[0].0, group.boundary);
+            assert_eq!(of_group[0].0[..], group.boundary[..]);
             assert_eq!(keys.iter().filter(|(key, _)| mine(key)).count(), group.members as usize);
         }
         for (at, (boundary, members)) in blocks.iter().enumerate() {

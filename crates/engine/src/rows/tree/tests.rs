@@ -59,7 +59,7 @@ fn some_key(next: &mut impl FnMut(u64) -> u64, spread: u64) -> Vec<u8> {
 
 fn some_range(next: &mut impl FnMut(u64) -> u64, spread: u64) -> RowRange {
     let from = some_key(next, spread);
-    RowRange { from, to: if next(4) == 0 { Vec::new() } else { some_key(next, spread) } }
+    RowRange::new(&from, &if next(4) == 0 { Vec::new() } else { some_key(next, spread) })
 }
 
 fn compare(tree: &RowTree<u64>, model: &BTreeMap<Vec<u8>, u64>, range: &RowRange) {
@@ -136,7 +136,7 @@ fn it_is_the_map_that_it_is_told_to_be() {
                 _ => {
                     assert_eq!(tree.remove(&key).map(|(_, value)| value), model.remove(&key));
                     // Random keys hit too seldom to empty it.
-                    let some = tree.nth(&RowRange { from: key, to: Vec::new() }, 0).map(|(key, _)| key.clone());
+                    let some = tree.nth(&RowRange::new(&key, &[]), 0).map(|(key, _)| key.clone());
                     if let Some(some) = some.filter(|_| puts == 2) {
                         assert_eq!(tree.remove(&some).map(|(_, value)| value), model.remove(&some[..]));
                     }
@@ -149,7 +149,7 @@ fn it_is_the_map_that_it_is_told_to_be() {
                 tree.check();
             }
         }
-        compare(&tree, &model, &RowRange { from: Vec::new(), to: Vec::new() });
+        compare(&tree, &model, &RowRange::new(&[], &[]));
     }
 }
 
@@ -162,7 +162,7 @@ fn what_is_gone_keeps_its_place_and_is_passed_over() {
         tree.insert(key(number), 1);
     }
     tree.check();
-    let all = RowRange { from: Vec::new(), to: Vec::new() };
+    let all = RowRange::new(&[], &[]);
     assert_eq!((tree.len(), tree.count(&all)), (1000, 2));
     assert_eq!(tree.nth(&all, 0).map(|row| &row.0), Some(&key(500)));
     assert_eq!((tree.nth(&all, 1).map(|row| &row.0), tree.nth(&all, 2)), (Some(&key(999)), None));
