@@ -9,6 +9,11 @@
 //!
 //! It changes nothing and promises nothing: a stripe that somebody holds is passed over.
 
+mod elements;
+
+#[cfg(test)]
+pub(crate) use elements::elements;
+
 use smallvec::SmallVec;
 
 use crate::hot::Entry;
@@ -29,6 +34,15 @@ pub struct Outlook {
 }
 
 type Places = SmallVec<[(u64, usize); MOST_KEYS]>;
+
+/// What a request that has not run yet seems to be about.
+#[derive(Clone, Copy, Debug)]
+pub struct Glance<'k> {
+    /// The key.
+    pub key: &'k [u8],
+    /// The word after it and the last one, if there are others: one of them may name an element.
+    pub words: Option<[&'k [u8]; 2]>,
+}
 
 impl Outlook {
     /// Whether there is nothing to look at.
@@ -68,6 +82,17 @@ impl Instance {
             look(&shard, &outlook.places);
         }
         outlook.places.clear();
+    }
+
+    /// Has the records of these requests at hand for the runs that follow, and the rows of the elements they name.
+    pub fn foresee_requests<'k>(&self, database: usize, requests: impl Iterator<Item = Glance<'k>>) {
+        if self.budget.used() < CACHED {
+            return;
+        }
+        let Some(shard) = self.shard(database) else { return };
+        let glances: SmallVec<[Glance<'k>; MOST_KEYS]> = requests.take(MOST_KEYS).collect();
+        look(&shard, &places(&shard, glances.iter().map(|glance| glance.key)));
+        elements::look(&shard, &glances);
     }
 
     /// Has the records of these keys at hand for the runs that follow.

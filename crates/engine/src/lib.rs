@@ -48,7 +48,7 @@ pub use awaited::Expectation;
 pub use budget::Budget;
 pub use changes::Changes;
 pub use fault::{Fault, FaultKind};
-pub use foresight::Outlook;
+pub use foresight::{Glance, Outlook};
 pub use instance::{Instance, Options};
 pub use lineage::Lsn;
 pub use quarantine::Kept;

@@ -18,17 +18,18 @@ mod tree;
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::{Add, AddAssign, Neg};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use foldhash::fast::RandomState;
 use keyspace::RowsId;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
 use crate::store::{Direction, Write};
 pub use range::RowRange;
 pub use set::Known;
 use set::RowSet;
+pub use tree::AHEAD;
 
 const PARTS: usize = 64;
 /// Settle holds a mutex for so many rows at a time, and for about so many bytes that it copies.
@@ -118,6 +119,8 @@ pub struct Growth {
 #[derive(Debug)]
 pub struct Rows {
     parts: Vec<Mutex<Part>>,
+    /// Whether there have ever been any.
+    any: AtomicBool,
     /// The part at which the next eviction begins.
     hand: AtomicUsize,
     /// Sets that nobody can reach any more and that take long to free.
@@ -160,13 +163,39 @@ pub enum Eviction {
 impl Default for Rows {
     fn default() -> Self {
         let parts = (0..PARTS).map(|_| Mutex::default()).collect();
-        Self { parts, hand: AtomicUsize::new(0), buried: Mutex::default() }
+        Self { parts, any: AtomicBool::new(false), hand: AtomicUsize::new(0), buried: Mutex::default() }
     }
 }
 
 impl Rows {
     fn part(&self, rows: RowsId) -> &Mutex<Part> {
         &self.parts[rows.0 as usize % PARTS]
+    }
+
+    fn first(&self, birth: Birth) -> RowSet {
+        self.any.store(true, Ordering::Relaxed);
+        RowSet::new(birth)
+    }
+
+    /// Whether rows have ever been in memory.
+    pub fn are_any(&self) -> bool {
+        self.any.load(Ordering::Relaxed)
+    }
+
+    /// Has rows at hand for the runs that follow, as far as they are in memory and nobody looks at others near them.
+    pub fn look_ahead(&self, wanted: &[(RowsId, RowKey)]) {
+        let mut held: SmallVec<[(usize, MutexGuard<'_, Part>); tree::AHEAD]> = SmallVec::new();
+        for (rows, _) in wanted {
+            let at = rows.0 as usize % PARTS;
+            if !held.iter().any(|(other, _)| *other == at) {
+                held.extend(self.parts[at].try_lock().map(|part| (at, part)));
+            }
+        }
+        let set = |rows: RowsId| {
+            let (_, part) = held.iter().find(|(at, _)| *at == rows.0 as usize % PARTS)?;
+            part.by_id.get(&rows)
+        };
+        set::look_ahead(wanted.iter().filter_map(|(rows, row)| Some((set(*rows)?, row))));
     }
 
     /// What is known about a row; its value goes to `out`.
@@ -236,7 +265,7 @@ impl Rows {
         lsn: u64,
     ) -> Growth {
         let mut part = self.part(rows).lock();
-        let set = part.by_id.entry(rows).or_insert_with(|| RowSet::new(birth));
+        let set = part.by_id.entry(rows).or_insert_with(|| self.first(birth));
         for range in cleared {
             set.clear(range);
         }
@@ -385,7 +414,7 @@ impl Rows {
                     return true;
                 }
                 // From here on a set that is there is told from one that was dropped.
-                by_id.entry(*rows).or_insert_with(|| RowSet::new(Birth::Unknown));
+                by_id.entry(*rows).or_insert_with(|| self.first(Birth::Unknown));
                 wanted.push((*rows, *reads as usize * FILL_PER_READ));
                 false
             });

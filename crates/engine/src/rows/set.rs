@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use keyspace::RowsId;
 use smallvec::SmallVec;
 
-use super::tree::{AHEAD, Live, Place, RowTree, Shown, Ways};
+use super::tree::{self, AHEAD, Live, Place, RowTree, Shown, Ways};
 use super::{Birth, Growth, Overlaid, RowChange, RowKey, RowPage, RowRange, RowValue, TAKE_BYTES, TAKE_ROWS, Visited};
 use crate::store::{Direction, Write};
 
@@ -454,4 +454,13 @@ impl RowSet {
         assert_eq!((self.size, self.booked), (size, size));
         assert!(self.cleared.iter().all(|cleared| !cleared.taken));
     }
+}
+
+/// Has rows of several sets at hand.
+pub fn look_ahead<'k>(wanted: impl Iterator<Item = (&'k RowSet, &'k RowKey)>) {
+    let wanted: SmallVec<[(&RowTree<Row>, &[u8]); AHEAD]> =
+        wanted.filter(|(set, _)| !set.rows.is_empty()).map(|(set, row)| (&set.rows, row.as_slice())).collect();
+    wanted.iter().for_each(|(tree, _)| tree.prefetch());
+    wanted.iter().for_each(|(tree, _)| tree.prefetch_branch());
+    drop(tree::ways(wanted.iter().copied()));
 }

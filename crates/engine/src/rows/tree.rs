@@ -13,10 +13,11 @@
 //! numbers in one or two lines of memory a level; keys themselves are compared where heads are alike. A root of a hundred
 //! million rows has some tens of thousands of branches: three levels are enough.
 
+mod ahead;
 #[cfg(test)]
 mod tests;
 
-use smallvec::SmallVec;
+pub use ahead::{AHEAD, Ways, ways};
 
 use super::{RowKey, RowRange};
 use crate::prefetch::prefetch;
@@ -27,12 +28,6 @@ const LEAF: usize = if cfg!(test) { 4 } else { 32 };
 /// Leaves of a branch.
 const BRANCH: usize = if cfg!(test) { 4 } else { 256 };
 const _: () = assert!(LEAF <= u32::BITS as usize, "a leaf has a bit for each row");
-
-/// Rows that are best looked up in one go. More would push each other out of the nearest cache.
-pub const AHEAD: usize = if cfg!(test) { 4 } else { 16 };
-
-/// See [`RowTree::ways`].
-pub type Ways = SmallVec<[Way; AHEAD]>;
 
 /// What a row may be.
 pub trait Live {
@@ -60,7 +55,7 @@ pub struct RowTree<V> {
 }
 
 /// The leaf where a row is, or would be put.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Way {
     branch: usize,
     leaf: usize,
@@ -140,7 +135,7 @@ impl<V: Live> RowTree<V> {
             return self.find(key);
         }
         let Way { branch, leaf, .. } = way;
-        let rows = &self.branches[branch].leaves[leaf];
+        let rows = self.leaf(way);
         rows.order.prefetch();
         let head = head_of(key);
         let slot = leading(rows.heads(), head, |slot| rows.row(slot).0.as_slice() < key);
@@ -149,24 +144,8 @@ impl<V: Live> RowTree<V> {
         if is_there { Ok(place) } else { Err(place) }
     }
 
-    /// The ways to several rows, and has them at hand: their memory is asked for all at once instead of one after the
-    /// other. None at all of an empty tree.
-    pub fn ways<'k>(&self, keys: impl Iterator<Item = &'k RowKey> + Clone) -> Ways {
-        if self.branches.is_empty() {
-            return Ways::new();
-        }
-        let ways: Ways = keys.clone().map(|key| self.way(key)).collect();
-        let leaf = |way: &Way| &self.branches[way.branch].leaves[way.leaf];
-        ways.iter().for_each(|way| prefetch(leaf(way)));
-        ways.iter().for_each(|way| leaf(way).order.prefetch());
-        for (way, key) in ways.iter().zip(keys) {
-            let (rows, head) = (leaf(way), head_of(key));
-            let slot = rows.heads().partition_point(|other| *other < head);
-            if rows.heads().get(slot) == Some(&head) {
-                prefetch(rows.row(slot));
-            }
-        }
-        ways
+    fn leaf(&self, way: Way) -> &Leaf<V> {
+        &self.branches[way.branch].leaves[way.leaf]
     }
 
     fn way(&self, key: &[u8]) -> Way {

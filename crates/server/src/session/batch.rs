@@ -145,7 +145,7 @@ impl Batch<'_> {
             let reach = window.fill(parser, (bytes, &limits), at, (left, MAX_BYTES));
             left -= reach.parsed;
             if window.requests().len() > 1 {
-                self.shared.instance.foresee(self.state.database, window.keys(bytes));
+                self.shared.instance.foresee_requests(self.state.database, window.glances(bytes));
             }
             for ahead in window.requests() {
                 at = ahead.at;

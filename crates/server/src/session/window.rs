@@ -1,9 +1,12 @@
 //! The next requests of a batch, read before the first of them is run: so it is known what they are about to look up.
 
+use engine::Glance;
 use resp::{Limits, Parsed, Parser, ProtocolError, Request};
 
 /// How many requests are read ahead.
 const WIDTH: usize = 16;
+/// Where the key stands.
+const KEY_AT: usize = 1;
 
 /// Requests that are read and not yet run, in order.
 #[derive(Default)]
@@ -80,11 +83,15 @@ impl Window {
         &self.requests[..self.len]
     }
 
-    /// The first keys of the requests, as far as they have any: a command's second word is one more often than not.
+    /// What the requests seem to be about, as far as they have a key: a command's second word is one more often than not.
     #[inline]
-    pub(crate) fn keys<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-        let with_key = self.requests().iter().filter(|ahead| ahead.request.len() > 1);
-        with_key.map(|ahead| ahead.request.arg(&bytes[ahead.at..], 1))
+    pub(crate) fn glances<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = Glance<'a>> {
+        let with_key = self.requests().iter().filter(|ahead| ahead.request.len() > KEY_AT);
+        with_key.map(|Ahead { request, at, .. }| {
+            let word = |number: usize| request.arg(&bytes[*at..], number);
+            let words = (request.len() > KEY_AT + 1).then(|| [word(KEY_AT + 1), word(request.len() - 1)]);
+            Glance { key: word(KEY_AT), words }
+        })
     }
 }
 
@@ -110,7 +117,17 @@ mod tests {
         assert_eq!((at, parsed), (28, 4), "the blank line was read, too");
         assert!(matches!(why, Edge::Incomplete { wanted: 14 }));
         assert_eq!(firsts(&window, bytes), [(0, 6, "PING".to_owned()), (8, 20, "GET".to_owned())]);
-        assert_eq!(window.keys(bytes).collect::<Vec<_>>(), [b"k"], "a request of one word names no key");
+        let keys: Vec<_> = window.glances(bytes).map(|glance| (glance.key, glance.words)).collect();
+        assert_eq!(keys, [(&b"k"[..], None)], "a request of one word names no key");
+    }
+
+    #[test]
+    fn an_element_may_stand_after_the_key_or_at_the_end() {
+        let bytes = b"SADD s a\r\nZADD z NX 1 m\r\n";
+        let mut window = Window::default();
+        fill(&mut window, bytes, 100, 1000);
+        let words: Vec<_> = window.glances(bytes).filter_map(|glance| glance.words).collect();
+        assert_eq!(words, [[&b"a"[..], b"a"], [b"NX", b"m"]]);
     }
 
     #[test]

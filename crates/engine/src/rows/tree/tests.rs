@@ -194,3 +194,23 @@ fn what_grows_at_its_end_fills_its_leaves() {
     tree.check();
     assert_eq!((tree.len(), tree.branches.len()), (1, 1));
 }
+
+#[test]
+fn ways_lead_through_several_trees() {
+    let mut next = xorshift(7);
+    let mut trees: Vec<RowTree<u64>> = Vec::new();
+    for rows in [1, 3, 40, 400] {
+        let mut tree = RowTree::default();
+        (0..rows).for_each(|number| tree.insert(some_key(&mut next, 500).as_slice().into(), number));
+        tree.prefetch();
+        tree.prefetch_branch();
+        trees.push(tree);
+    }
+    for _ in 0..100 {
+        let key = some_key(&mut next, 500);
+        let wanted = trees.iter().map(|tree| (tree, key.as_slice()));
+        for (way, tree) in ways(wanted).into_iter().zip(&trees) {
+            assert_eq!(tree.find_by(way, &key), tree.find(&key));
+        }
+    }
+}
