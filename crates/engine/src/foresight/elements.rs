@@ -10,7 +10,7 @@
 use keyspace::{Kind, RowsId, map};
 use smallvec::SmallVec;
 
-use super::{Glance, MOST_KEYS};
+use super::Glance;
 use crate::rows::{AHEAD, RowKey};
 use crate::shard::Shard;
 
@@ -30,7 +30,10 @@ pub(super) fn look(shard: &Shard, glances: &[Glance<'_>]) {
 pub(crate) fn elements(shard: &Shard, glances: &[Glance<'_>]) -> Elements {
     let mut elements = Elements::new();
     let mut last: (&[u8], Option<(Kind, RowsId)>) = (&[], None);
-    for glance in glances.iter().take(MOST_KEYS.min(AHEAD)) {
+    for glance in glances {
+        if elements.len() == AHEAD {
+            break;
+        }
         let Some([after, end]) = glance.words else { continue };
         if glance.key != last.0 {
             last = (glance.key, rows_of(shard, glance.key));

@@ -413,7 +413,7 @@ fn apply_to(store: &mut BTreeMap<Vec<u8>, Vec<u8>>, write: &Write) {
         Write::PutRow { row, value, .. } => drop(store.insert(row.clone(), value.clone())),
         Write::DeleteRow { row, .. } => drop(store.remove(row)),
         Write::DeleteRows { from, to, .. } => {
-            let range = RowRange::new(&from, &to);
+            let range = RowRange::new(from, to);
             store.retain(|row, _| !range.holds(row));
         }
         Write::PutRecord { .. } | Write::DeleteRecord { .. } | Write::Clear | Write::System { .. } => {}

@@ -109,7 +109,7 @@ struct Known {
 /// What the run had changed in rows when the step began.
 enum RowsBefore {
     Row { part: usize, rows: RowsId, row: RowKey, was: Option<RowChange> },
-    Set { part: usize, rows: RowsId, was: Option<SetWrites> },
+    Set { part: usize, rows: RowsId, was: Option<Box<SetWrites>> },
 }
 
 impl Transaction for Txn<'_> {
@@ -221,7 +221,7 @@ impl Txn<'_> {
     #[cold]
     pub(super) fn note_set(&mut self, rows: RowsId) {
         let part = self.at;
-        let was = self.parts[part].rows.as_ref().and_then(|writes| writes.get(rows)).cloned();
+        let was = self.parts[part].rows.as_ref().and_then(|writes| writes.get(rows)).cloned().map(Box::new);
         if let Some(step) = &mut self.step {
             step.rows.push(RowsBefore::Set { part, rows, was });
         }
@@ -270,7 +270,7 @@ impl Txn<'_> {
                     }
                 }
                 RowsBefore::Set { part, rows, was } => {
-                    self.parts[part].rows.get_or_insert_default().set(rows, was);
+                    self.parts[part].rows.get_or_insert_default().set(rows, was.map(|was| *was));
                 }
             }
         }
