@@ -357,8 +357,7 @@ impl Rows {
             let mut part = part.lock();
             part.settled += 1;
             if let Some(set) = part.by_id.get_mut(&mark.rows) {
-                set.forget_taken();
-                growth += set.growth();
+                set.forget_taken_ranges();
                 if set.is_blank() {
                     part.by_id.remove(&mark.rows);
                 }

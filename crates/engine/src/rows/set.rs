@@ -36,7 +36,6 @@ pub struct RowSet {
     rows: RowTree<Row>,
     /// Every row that is dirty is named here at least once, but for those that settle has taken.
     changed: Vec<RowKey>,
-    names: Names,
     cleared: Vec<Cleared>,
     known: Known,
     /// Counts down with each round of eviction.
@@ -44,13 +43,6 @@ pub struct RowSet {
     size: Growth,
     /// The size that was last reported.
     booked: Growth,
-}
-
-/// About what the names of rows take that have come and gone: it counts as dirty until settle is done with them.
-#[derive(Debug, Default)]
-struct Names {
-    left: i64,
-    taken: i64,
 }
 
 #[derive(Debug)]
@@ -67,21 +59,28 @@ enum State {
     Clean,
     /// The store has not got it, or not this value.
     Dirty,
-    /// As [`State::Dirty`], and the store has nothing under its name: if it goes, nobody needs to know.
+    /// As [`State::Dirty`], and the store has nothing under its name.
     New,
     /// It is no more; the store may have it still.
     Gone,
+    /// It came and went: the store need not know.
+    Void,
 }
 
 impl Row {
     fn is_dirty(&self) -> bool {
         self.state != State::Clean
     }
+
+    /// Whether the store has nothing under its name, nor is about to.
+    fn is_new(&self) -> bool {
+        matches!(self.state, State::New | State::Void)
+    }
 }
 
 impl Live for Row {
     fn is_live(&self) -> bool {
-        self.state != State::Gone
+        !matches!(self.state, State::Gone | State::Void)
     }
 }
 
@@ -107,7 +106,6 @@ impl RowSet {
         Self {
             rows: RowTree::default(),
             changed: Vec::new(),
-            names: Names::default(),
             cleared: Vec::new(),
             known,
             freshness: FRESH,
@@ -242,23 +240,24 @@ impl RowSet {
                 Some(way) => self.rows.find_by(*way, &row),
                 None => self.rows.find(&row),
             };
-            let is_unknown_to_store = match place {
-                Ok(place) => self.rows.row(place).1.state == State::New,
+            let is_new = match place {
+                Ok(place) => self.rows.row(place).1.is_new(),
                 // What the store has there would be in memory, or is about to be cleared.
                 Err(_) => self.knows(&row),
             };
-            match (change, place) {
-                (RowChange::Put(value), _) => {
-                    let state = if is_unknown_to_store { State::New } else { State::Dirty };
-                    self.set(place, row, Row { value, lsn, state });
-                }
-                (RowChange::Delete, Ok(place)) if is_unknown_to_store => self.forget_new(place),
+            let state = match change {
+                RowChange::Put(_) if is_new => State::New,
+                RowChange::Put(_) => State::Dirty,
                 // There is none to delete.
-                (RowChange::Delete, Err(_)) if is_unknown_to_store => {}
-                (RowChange::Delete, _) => {
-                    self.set(place, row, Row { value: RowValue::new(), lsn, state: State::Gone });
-                }
-            }
+                RowChange::Delete if is_new && place.is_err() => continue,
+                RowChange::Delete if is_new => State::Void,
+                RowChange::Delete => State::Gone,
+            };
+            let value = match change {
+                RowChange::Put(value) => value,
+                RowChange::Delete => RowValue::new(),
+            };
+            self.set(place, row, Row { value, lsn, state });
         }
     }
 
@@ -280,14 +279,6 @@ impl RowSet {
             self.size.clean -= was;
             self.changed.push(key);
         }
-    }
-
-    /// Forgets a row that the store has never had; settle is not told, but for its name.
-    fn forget_new(&mut self, place: Place) {
-        let (row, old) = self.rows.remove_at(place);
-        let name = (size_of::<RowKey>() + row.len()) as i64;
-        self.size.dirty += name - cost(&row, &old.value);
-        self.names.left += name;
     }
 
     pub fn clear(&mut self, range: RowRange) {
@@ -313,7 +304,6 @@ impl RowSet {
         if self.changed.is_empty() && self.cleared.iter().all(|cleared| cleared.taken) {
             return None;
         }
-        self.names.taken += std::mem::take(&mut self.names.left);
         Some(std::mem::take(&mut self.changed))
     }
 
@@ -341,17 +331,18 @@ impl RowSet {
             if !found.is_dirty() {
                 continue;
             }
-            let row = key.to_vec();
             bytes += found.value.len();
             taken.push((key.clone(), found.lsn));
-            writes.push(match found.state {
-                State::Gone => Write::DeleteRow { rows, row },
+            let row = || key.to_vec();
+            match found.state {
+                State::Void => {}
+                State::Gone => writes.push(Write::DeleteRow { rows, row: row() }),
                 State::Clean | State::Dirty | State::New => {
                     // From here on the store may have it.
                     found.state = State::Dirty;
-                    Write::PutRow { rows, row, value: found.value.to_vec() }
+                    writes.push(Write::PutRow { rows, row: row(), value: found.value.to_vec() });
                 }
-            });
+            }
         }
         &[]
     }
@@ -380,15 +371,12 @@ impl RowSet {
         }
     }
 
-    /// Ranges that were cleared and names that led nowhere are done with.
-    pub fn forget_taken(&mut self) {
-        self.size.dirty -= std::mem::take(&mut self.names.taken);
+    pub fn forget_taken_ranges(&mut self) {
         self.cleared.retain(|cleared| !cleared.taken);
     }
 
     pub fn put_back(&mut self, taken: Vec<(RowKey, u64)>) {
         self.changed.extend(taken.into_iter().map(|(key, _)| key));
-        self.names.left += std::mem::take(&mut self.names.taken);
         self.cleared.iter_mut().for_each(|cleared| cleared.taken = false);
     }
 
@@ -401,16 +389,14 @@ impl RowSet {
     /// Lets go of what the store has; answers it, for whoever can take the time to free it. Nothing is taken by settle.
     pub fn let_go(&mut self) -> impl Sized + use<> {
         let mut clean = std::mem::take(&mut self.rows);
-        let rows = &mut self.rows;
-        self.changed.retain(|key| {
-            let place = clean.find(key).ok().filter(|place| clean.row(*place).1.is_dirty());
-            if let Some(place) = place {
+        for key in &self.changed {
+            if let Ok(place) = clean.find(key)
+                && clean.row(place).1.is_dirty()
+            {
                 let (key, row) = clean.remove_at(place);
-                rows.insert(key, row);
+                self.rows.insert(key, row);
             }
-            place.is_some()
-        });
-        self.size.dirty -= std::mem::take(&mut self.names.left);
+        }
         self.known = Known::Nothing;
         self.size.clean = 0;
         clean
@@ -440,7 +426,7 @@ impl RowSet {
 
     #[cfg(test)]
     pub fn check(&self) {
-        let mut size = Growth { dirty: self.names.left + self.names.taken, clean: 0 };
+        let mut size = Growth::default();
         for (key, row) in self.rows.iter() {
             assert!(row.is_live() || row.value.is_empty());
             if row.is_dirty() {
