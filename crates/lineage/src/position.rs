@@ -15,6 +15,7 @@ impl Lsn {
     pub const MAX: Lsn = Lsn(u64::MAX);
 
     /// Bytes from `earlier` to here; 0 if `earlier` is not earlier.
+    #[inline]
     #[must_use]
     pub fn since(self, earlier: Lsn) -> u64 {
         self.0.saturating_sub(earlier.0)
@@ -24,12 +25,14 @@ impl Lsn {
 impl Add<u64> for Lsn {
     type Output = Lsn;
 
+    #[inline]
     fn add(self, bytes: u64) -> Lsn {
         Lsn(self.0 + bytes)
     }
 }
 
 impl AddAssign<u64> for Lsn {
+    #[inline]
     fn add_assign(&mut self, bytes: u64) {
         self.0 += bytes;
     }
@@ -39,6 +42,7 @@ impl AddAssign<u64> for Lsn {
 impl Sub for Lsn {
     type Output = u64;
 
+    #[inline]
     fn sub(self, earlier: Lsn) -> u64 {
         assert!(earlier <= self, "LSN {earlier} is later than LSN {self}");
         self.0 - earlier.0

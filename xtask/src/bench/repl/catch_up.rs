@@ -10,8 +10,31 @@ use crate::bench::memory;
 use crate::bench::report::Section;
 use crate::failure::{Failure, Outcome};
 
-/// Sizes of values, and how much of each is written.
-const LOADS: [(usize, u64); 3] = [(LARGE, 1 << 30), (16 << 10, 1 << 30), (SMALL, 256 << 20)];
+/// What is written while the replica is down.
+#[derive(Clone, Copy)]
+struct Load {
+    /// The size of a value.
+    size: usize,
+    /// The size of all values.
+    bytes: u64,
+    /// Keys of which each write takes one by chance; if there are none, each has a key of its own.
+    keys: Option<u64>,
+}
+
+const LOADS: [Load; 5] = [
+    Load { size: LARGE, bytes: 1 << 30, keys: None },
+    Load { size: 16 << 10, bytes: 1 << 30, keys: None },
+    Load { size: 1 << 10, bytes: 1 << 30, keys: None },
+    // What `redis-benchmark` writes in the other suites.
+    Load { size: SMALL, bytes: 256 << 20, keys: Some(100_000) },
+    Load { size: SMALL, bytes: 256 << 20, keys: None },
+];
+impl Load {
+    fn writes(self) -> u64 {
+        self.bytes / self.size as u64
+    }
+}
+
 /// How much memory is touched for each byte of log. A replica needs about a third of it (what it receives, its log, records,
 /// memtables, tables), but the kernel hands out pages in an order of its own.
 const TOUCHED_PER_BYTE: u64 = 10;
@@ -26,16 +49,17 @@ enum Found {
 }
 
 pub fn measure(bench: &Bench, section: &mut Section) -> Outcome {
-    for (size, bytes) in LOADS {
+    for load in LOADS {
         for found in [Found::Warm, Found::AsItIs] {
-            let (log, took) = catch_up(bench, found, (size, bytes))?;
+            let (log, took) = catch_up(bench, found, load)?;
             let memory = match found {
                 Found::Warm => ", memory touched before",
                 Found::AsItIs => "",
             };
-            let writes = (bytes / size as u64) as f64 / took / 1000.0;
+            let keys = load.keys.map_or_else(|| "new keys".into(), |keys| format!("{keys} keys"));
+            let writes = load.writes() as f64 / took / 1000.0;
             section.row(vec![
-                format!("catching up with {:.0} MB of log, values of {size} bytes{memory}", log as f64 / 1e6),
+                format!("catching up with {:.0} MB of log, values of {} bytes, {keys}{memory}", log as f64 / 1e6, load.size),
                 format!("{} ({took:.1} s, {writes:.0} k writes/s)", megabytes_per_second(log, took)),
                 "200 MB/s".into(),
             ]);
@@ -45,7 +69,7 @@ pub fn measure(bench: &Bench, section: &mut Section) -> Outcome {
 }
 
 /// Bytes of log, and in how many seconds a replica caught up with them.
-fn catch_up(bench: &Bench, found: Found, (size, bytes): (usize, u64)) -> Outcome<(u64, f64)> {
+fn catch_up(bench: &Bench, found: Found, load: Load) -> Outcome<(u64, f64)> {
     // All that is written is still there when the replica comes back.
     let primary = Instance::start(bench, Product::Haypile, &["--log-retain-bytes", "4gb"])?;
     let follows = format!("127.0.0.1 {}", primary.port);
@@ -57,8 +81,10 @@ fn catch_up(bench: &Bench, found: Found, (size, bytes): (usize, u64)) -> Outcome
     let copies = Info::of(&mut ours)?.number("sync_full")?;
 
     replica.kill()?;
-    let keys = bytes / size as u64;
-    node::fill(primary.port, "caught", keys, size)?;
+    match load.keys {
+        Some(keys) => node::overwrite(primary.port, "caught", keys, load.writes(), load.size)?,
+        None => node::fill(primary.port, "caught", load.writes(), load.size)?,
+    }
     primary.wait_until_quiet()?;
     let log = Info::of(&mut ours)?.number("master_repl_offset")? - before;
     if found == Found::Warm {
@@ -69,7 +95,7 @@ fn catch_up(bench: &Bench, found: Found, (size, bytes): (usize, u64)) -> Outcome
     let mut theirs = connect(&replica)?;
     until_equal(&mut ours, &mut theirs)?;
     let took = begun.elapsed().as_secs_f64();
-    node::compare(&mut ours, &mut theirs, &[("caught", keys)])?;
+    node::compare(&mut ours, &mut theirs, &[("caught", load.keys.unwrap_or(load.writes()))])?;
     if Info::of(&mut ours)?.number("sync_full")? != copies {
         return Err(Failure::new("the replica made a full copy instead of catching up"));
     }

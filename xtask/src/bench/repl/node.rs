@@ -159,9 +159,18 @@ pub fn name(prefix: &str, index: u64) -> String {
     format!("{prefix}:{}", key(index))
 }
 
-/// Sets the keys `0..keys` of a prefix to values of `size` bytes that do not compress, on several connections; each
-/// keeps about `WINDOW` bytes in flight.
+/// Sets the keys `0..keys` of a prefix to values of `size` bytes that do not compress.
 pub fn fill(port: u16, prefix: &str, keys: u64, size: usize) -> Outcome {
+    write(port, (keys, size), |index| name(prefix, index))
+}
+
+/// As [`fill`], `writes` times, each time one of these keys by chance.
+pub fn overwrite(port: u16, prefix: &str, keys: u64, writes: u64, size: usize) -> Outcome {
+    write(port, (writes, size), |index| name(prefix, Random::new(index).below(keys)))
+}
+
+/// Writes values of `size` bytes on several connections; each keeps about `WINDOW` bytes in flight.
+fn write(port: u16, (writes, size): (u64, usize), name: impl Fn(u64) -> String + Sync) -> Outcome {
     const CLIENTS: u64 = 4;
     const WINDOW: usize = 1 << 20;
     let depth = (WINDOW / size).clamp(4, 256) as u64;
@@ -171,7 +180,7 @@ pub fn fill(port: u16, prefix: &str, keys: u64, size: usize) -> Outcome {
         while next < to {
             let end = (next + depth).min(to);
             for index in next..end {
-                client.push(&[b"SET", name(prefix, index).as_bytes(), &noise(index, size)]);
+                client.push(&[b"SET", name(index).as_bytes(), &noise(index, size)]);
             }
             client.flush()?;
             for _ in next..end {
@@ -181,11 +190,11 @@ pub fn fill(port: u16, prefix: &str, keys: u64, size: usize) -> Outcome {
         }
         Ok(())
     };
-    let share = keys.div_ceil(CLIENTS);
+    let share = writes.div_ceil(CLIENTS);
     let filled = std::thread::scope(|scope| {
         let range = &range;
-        let starts = (0..CLIENTS).map(|client| (client * share).min(keys));
-        let threads: Vec<_> = starts.map(|from| scope.spawn(move || range(from, (from + share).min(keys)))).collect();
+        let starts = (0..CLIENTS).map(|client| (client * share).min(writes));
+        let threads: Vec<_> = starts.map(|from| scope.spawn(move || range(from, (from + share).min(writes)))).collect();
         let ended =
             threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(std::io::Error::other("panicked"))));
         ended.collect::<std::io::Result<()>>()
