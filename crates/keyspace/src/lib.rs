@@ -15,6 +15,7 @@
 
 extern crate alloc;
 
+mod alike;
 pub mod list;
 pub mod map;
 pub mod op;

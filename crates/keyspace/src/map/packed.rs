@@ -16,6 +16,7 @@ use alloc::vec::Vec;
 
 use smallvec::SmallVec;
 
+use crate::alike;
 use crate::record::{Kind, Millis};
 use crate::same::same;
 use crate::varint;
@@ -80,7 +81,8 @@ impl<'a> Entries<'a> {
     }
 
     /// The next entry; `None` at the end.
-    #[inline]
+    // A walk that calls it takes four times as long.
+    #[inline(always)]
     pub(super) fn next(&mut self) -> Result<Option<Entry<'a>>, Stop> {
         if self.rest.is_empty() {
             return Ok(None);
@@ -100,8 +102,18 @@ impl<'a> Entries<'a> {
 
     /// The entry of `element`, and how many entries there are up to it: all, if there is none.
     #[inline]
-    pub(super) fn find(mut self, element: &[u8]) -> Result<(Option<Entry<'a>>, usize), Stop> {
-        let mut count = 0;
+    pub(super) fn find(self, element: &[u8]) -> Result<(Option<Entry<'a>>, usize), Stop> {
+        // A loop for each layout: none asks at each entry which it is.
+        match self.layout {
+            Layout::Members => Entries { layout: Layout::Members, ..self }.walk_to(element),
+            Layout::Pairs => Entries { layout: Layout::Pairs, ..self }.walk_to(element),
+            Layout::PairsThatExpire => Entries { layout: Layout::PairsThatExpire, ..self }.walk_to(element),
+        }
+    }
+
+    #[inline(always)]
+    fn walk_to(mut self, element: &[u8]) -> Result<(Option<Entry<'a>>, usize), Stop> {
+        let mut count = self.pass_alike(element);
         while let Some(entry) = self.next()? {
             if same(entry.element, element) {
                 return Ok((Some(entry), count));
@@ -109,6 +121,24 @@ impl<'a> Entries<'a> {
             count += 1;
         }
         Ok((None, count))
+    }
+
+    /// Passes entries that have the lengths of the first, up to `element`; answers how many.
+    #[inline]
+    fn pass_alike(&mut self, element: &[u8]) -> usize {
+        let Some((&len @ 0..0x80, behind)) = self.rest.split_first() else { return 0 };
+        let value_at = 1 + usize::from(len);
+        match self.layout {
+            Layout::Pairs => {
+                let Some(&value_len @ 0..0x80) = behind.get(usize::from(len)) else { return 0 };
+                alike::pass(&mut self.rest, value_at + 1 + usize::from(value_len), |entry| {
+                    entry[0] == len && entry[value_at] == value_len && !same(&entry[1..value_at], element)
+                })
+            }
+            // There is but one length to wait for.
+            Layout::Members => 0,
+            Layout::PairsThatExpire => 0,
+        }
     }
 
     /// How many entries are left.
@@ -241,12 +271,48 @@ mod tests {
         }
     }
 
+    /// Names of few lengths, so that most have a neighbour of the same.
+    fn names() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        let name = (prop_oneof![8 => 1..4usize, 1 => Just(0usize), 1 => 126..130usize], any::<u8>());
+        prop::collection::vec(name, 0..40)
+            .prop_map(|of| of.iter().map(|(len, byte)| alloc::vec![*byte & 3; *len]).collect())
+    }
+
     proptest! {
         #[test]
-        fn no_input_panics(bytes: Vec<u8>) {
+        fn no_input_panics(bytes: Vec<u8>, element: Vec<u8>) {
             for kind in [Kind::Set, Kind::Hash] {
                 if let Ok(entries) = Entries::of(kind, &bytes) {
-                    let _ = entries.count();
+                    let _ = entries.clone().count();
+                    let _ = entries.find(&element);
+                }
+            }
+        }
+
+        #[test]
+        fn an_element_is_found_where_a_walk_meets_it(names in names(), values in names(), at: prop::sample::Index) {
+            let wanted = if names.is_empty() { Vec::new() } else { at.get(&names).clone() };
+            for layout in [Layout::Members, Layout::Pairs, Layout::PairsThatExpire] {
+                let flags = if layout == Layout::PairsThatExpire { EXPIRING } else { 0 };
+                let kind = if layout == Layout::Members { Kind::Set } else { Kind::Hash };
+                let mut payload = alloc::vec![flags];
+                for (number, name) in names.iter().enumerate() {
+                    encode_bytes(&mut payload, name);
+                    let value = values.get(number % values.len().max(1)).map_or(&[][..], Vec::as_slice);
+                    encode_value(&mut payload, layout, value, Some(Millis(number as u64)));
+                }
+                let (found, before) = Entries::of(kind, &payload).unwrap().find(&wanted).unwrap();
+                let mut walk = Entries::of(kind, &payload).unwrap();
+                for _ in 0..before {
+                    prop_assert!(walk.next().unwrap().is_some_and(|entry| entry.element != wanted));
+                }
+                let next = walk.next().unwrap();
+                prop_assert_eq!(next.map(|entry| entry.begin), found.map(|entry| entry.begin));
+                prop_assert!(found.is_none_or(|entry| entry.element == wanted));
+                for end in 0..payload.len() {
+                    if let Ok(entries) = Entries::of(kind, &payload[..end]) {
+                        let _ = entries.find(b"another");
+                    }
                 }
             }
         }

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use super::order::{SCORE_BYTES, normal};
+use crate::alike;
 use crate::same::same;
 use crate::varint;
 use crate::view::Stop;
@@ -62,6 +63,18 @@ impl<'a> Entries<'a> {
         self.at = self.payload.len() - rest.len();
         Ok(Some(Entry { at, end: self.at, score: f64::from_le_bytes(*score), member }))
     }
+
+    /// Passes members that are as long as the first, up to `member`; answers how many.
+    #[inline]
+    fn pass_alike(&mut self, member: &[u8]) -> usize {
+        let mut rest = &self.payload[self.at..];
+        let Some(&len @ 0..0x80) = rest.get(SCORE_BYTES) else { return 0 };
+        let passed = alike::pass(&mut rest, SCORE_BYTES + 1 + usize::from(len), |entry| {
+            entry[SCORE_BYTES] == len && !same(&entry[SCORE_BYTES + 1..], member)
+        });
+        self.at = self.payload.len() - rest.len();
+        passed
+    }
 }
 
 /// All members.
@@ -92,7 +105,8 @@ pub enum Look<'a> {
 /// [`Stop::Fault`] when the payload is no sorted set.
 #[inline]
 pub fn look<'a>(payload: &'a [u8], member: &[u8]) -> Result<Look<'a>, Stop> {
-    let (mut entries, mut others) = (Entries::new(payload), 0);
+    let mut entries = Entries::new(payload);
+    let mut others = entries.pass_alike(member);
     while let Some(entry) = entries.next()? {
         if same(entry.member, member) {
             return Ok(Look::There(entry));
@@ -154,10 +168,39 @@ mod tests {
         assert_eq!(look(&payload, b"x").unwrap(), Look::NotAmong(2));
     }
 
+    /// Names of few lengths, so that most have a neighbour of the same.
+    fn name() -> impl Strategy<Value = Vec<u8>> {
+        let len = prop_oneof![8 => 1..4usize, 1 => Just(0usize), 1 => 126..130usize];
+        (len, 0u8..3).prop_map(|(len, byte)| alloc::vec![byte; len])
+    }
+
     proptest! {
         #[test]
-        fn no_payload_panics(payload: Vec<u8>) {
+        fn no_payload_panics(payload: Vec<u8>, member: Vec<u8>) {
             let _ = all(&payload);
+            let _ = look(&payload, &member);
+            let _ = place(&payload, 0, 1.0, &member);
+        }
+
+        #[test]
+        fn members_and_places_are_found_where_a_walk_meets_them(
+            mut members in prop::collection::vec((0u8..4, name()), 0..40), score in 0u8..4, wanted in name(),
+        ) {
+            members.sort();
+            let mut payload = Vec::new();
+            members.iter().for_each(|(score, name)| write(&mut payload, f64::from(*score), name));
+            let all = all(&payload).unwrap();
+            let expected = all.iter().position(|entry| entry.member == wanted);
+            let found = expected.map_or(Look::NotAmong(all.len()), |at| Look::There(all[at]));
+            prop_assert_eq!(look(&payload, &wanted).unwrap(), found);
+            let score = f64::from(score);
+            for from in all.iter().map(|entry| entry.at).chain([payload.len()]) {
+                let behind = all.iter().find(|entry| {
+                    entry.at >= from && entry.compare(score, &wanted) == Ordering::Greater
+                });
+                let expected = behind.map_or(payload.len(), |entry| entry.at);
+                prop_assert_eq!(place(&payload, from, score, &wanted).unwrap(), expected);
+            }
         }
     }
 }
