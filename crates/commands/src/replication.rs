@@ -53,7 +53,7 @@ pub(crate) const COMMANDS: &[Command] = &[
             ]),
     ),
     Command::session(
-        Spec::new("syncshard", 8, "Makes the connection a link that brings a replica the log of a database.")
+        Spec::new("syncshard", -8, "Makes the connection a link that brings a replica the log of a database.")
             .group(Group::Server, "0.1.0")
             .costs("O(1)")
             .flags(OF_NODES)
@@ -65,6 +65,7 @@ pub(crate) const COMMANDS: &[Command] = &[
                 Argument::integer("database"),
                 Argument::integer("end"),
                 Argument::string("lineage"),
+                Argument::string("reason").optional(),
             ]),
     ),
     Command::session(

@@ -8,6 +8,9 @@
 //! asker                                       end |     all that we have, and more     FULLSYNC ahead
 //! ```
 //!
+//! Who wants a copy whatever the answer is (an operator asked for it, or the data here does not fit the log) says so, and is
+//! not continued.
+//!
 //! Histories are compared by replication id ([`lineage::Fork`]), never by epoch number or position alone.
 
 use lineage::{Fork, Lineage, Lsn};
@@ -34,6 +37,8 @@ pub struct Ask {
     pub lineage: Lineage,
     /// The end of its log; 0 where it has no shard.
     pub end: Lsn,
+    /// Why it wants a full copy even if it could be continued: [`SyncReason::binds`].
+    pub bound: Option<SyncReason>,
 }
 
 /// With what right the node that is asked speaks about the shard. [`crate::Node::standing`] says it.
@@ -67,6 +72,16 @@ pub fn judge(standing: Standing, own: Option<&Origin>, ask: &Ask) -> Judgement {
     let Some(own) = own else {
         return plain(judge_absent(standing, ask));
     };
+    let judgement = compare(standing, own, ask);
+    match (judgement.verdict, ask.bound) {
+        (Verdict::Continue { .. }, Some(reason)) => plain(Verdict::FullSync(reason)),
+        _ => judgement,
+    }
+}
+
+/// What the two histories say.
+fn compare(standing: Standing, own: &Origin, ask: &Ask) -> Judgement {
+    let plain = |verdict| Judgement { verdict, rewind: None };
     if ask.end == Lsn::ZERO {
         return plain(continue_or(own, Lsn::ZERO, SyncReason::Empty));
     }

@@ -59,6 +59,8 @@ pub enum Start {
         run: RunId,
         /// The primary's role generation.
         role_generation: u64,
+        /// Why the shard is replaced whatever the answer is.
+        bound: Option<SyncReason>,
     },
     /// Close a shard link, also one that is still being opened. What was received of it may still be applied, but before
     /// anything later of this output is done for the shard.

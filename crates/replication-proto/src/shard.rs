@@ -369,6 +369,7 @@ impl Shard<'_> {
     /// Opens the shard link and asks, unless a full sync is certain and there is no slot for it.
     fn ask(&mut self) {
         let certain = self.common.ledger.syncs.contains_key(&self.db);
+        let bound = self.bound();
         if certain && !self.slot_free {
             let look_at = self.common.now + self.common.config.backoff_max;
             *self.state = ShardState::TryConnect(Wait::Slot(look_at));
@@ -378,7 +379,7 @@ impl Shard<'_> {
         self.memory.retry.begin(self.common.now);
         let (now, link) = (self.common.now, self.common.link());
         let Upstream { run, role_generation, .. } = *self.upstream;
-        self.common.start(Start::OpenShard { db: self.db, link, run, role_generation });
+        self.common.start(Start::OpenShard { db: self.db, link, run, role_generation, bound });
         self.enter(ShardState::WaitReply(Question { link, asked_at: now, renewed_at: now, slot }), Cause::Due);
     }
 
@@ -465,6 +466,11 @@ impl Shard<'_> {
         }
     }
 
+    /// Why it must be replaced even if the primary would continue it.
+    fn bound(&self) -> Option<SyncReason> {
+        self.common.ledger.syncs.get(&self.db).map(|sync| sync.reason).filter(|reason| reason.binds())
+    }
+
     /// The primary answered.
     pub fn on_verdict(&mut self, link: LinkId, verdict: Verdict) {
         let ShardState::WaitReply(question) = &*self.state else {
@@ -475,14 +481,10 @@ impl Shard<'_> {
         }
         let slot = question.slot;
         match verdict {
-            Verdict::Continue { log_generation, from } => {
-                let bound =
-                    self.common.ledger.syncs.get(&self.db).map(|sync| sync.reason).filter(|reason| reason.binds());
-                match bound.filter(|_| log_generation != ABSENT) {
-                    Some(reason) => self.replace(reason, slot),
-                    None => self.connect(link, log_generation, from),
-                }
-            }
+            Verdict::Continue { log_generation, from } => match self.bound().filter(|_| log_generation != ABSENT) {
+                Some(reason) => self.replace(reason, slot),
+                None => self.connect(link, log_generation, from),
+            },
             Verdict::FullSync(reason) => self.replace(reason, slot),
             Verdict::Rewind(to) => self.replace(SyncReason::Diverged(to), slot),
             Verdict::NotYet => self.fail(Cause::Busy),

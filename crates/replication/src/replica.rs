@@ -35,7 +35,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use replication_proto::{Address, Db, DbOrder, Input, NodeId, Path, Role, RunId, Scope, Standing};
+use replication_proto::{Address, Cause, Db, DbOrder, Input, NodeId, Path, Role, RunId, Scope, Standing};
 use tokio::sync::mpsc;
 
 use crate::alarms::Alarms;
@@ -48,6 +48,7 @@ pub use settings::{Settings, Sync};
 pub use start::Prepared;
 pub use view::View;
 
+use broken::Broken;
 use limiter::Limiter;
 use owner::Owner;
 
@@ -141,7 +142,16 @@ impl Context {
         let _ = self.queue.send(Message::Happened { input, detail }).await;
     }
 
-    /// The same for threads that may wait.
+    /// Tells of a link that has ended. If it was refused for credentials that were changed meanwhile, the others are tried at
+    /// once.
+    async fn tell_end(&self, input: Input, broken: Broken, used: &Settings) {
+        self.tell_loss(input, broken.detail).await;
+        if broken.cause == Cause::AuthRefused && self.settings().credentials() != used.credentials() {
+            self.tell(Input::Reset(Scope::Everything)).await;
+        }
+    }
+
+    /// The same as [`Context::tell`], for threads that may wait.
     fn tell_blocking(&self, input: Input) {
         let _ = self.queue.blocking_send(Message::Happened { input, detail: String::new() });
     }
@@ -229,11 +239,14 @@ impl Replica {
         }
     }
 
-    /// Changes the parameters.
+    /// Changes the parameters. Other credentials are tried at once.
     pub fn configure(&self, settings: Settings) {
-        let machine = settings.machine.clone();
-        self.context.settings.store(Arc::new(settings));
-        self.context.tell_blocking(Input::Configure(machine));
+        let settings = Arc::new(settings);
+        let before = self.context.settings.swap(Arc::clone(&settings));
+        self.context.tell_blocking(Input::Configure(settings.machine.clone()));
+        if before.credentials() != settings.credentials() {
+            self.context.tell_blocking(Input::Reset(Scope::Everything));
+        }
     }
 
     /// The last published state.

@@ -85,14 +85,14 @@ impl World {
                     self.net.close(self.now, &mut self.rng, conn, End::Client);
                 }
             }
-            Start::OpenShard { db, link, run, role_generation } => {
+            Start::OpenShard { db, link, run, role_generation, bound } => {
                 let Some(primary) = process.machine.primary().map(node_at) else { return };
                 let origin = process.instance.shard(db.0 as usize).map(|shard| shard.origin());
                 let generation = origin.as_ref().map_or(0, |origin| origin.generation);
                 let (lineage, end) =
                     origin.map_or((Lineage::new(), Lsn(0)), |origin| (origin.lineage.clone(), origin.end));
                 let conn = self.dial(node, primary);
-                let ask = Message::Ask { db, run, role_generation, lineage, end };
+                let ask = Message::Ask { db, run, role_generation, lineage, end, bound };
                 self.net.send(self.now, &mut self.rng, conn, End::Client, ask);
                 if let Some(process) = &mut self.hosts[node].process {
                     let link = ShardLink { link, conn, generation, end, acked: None };

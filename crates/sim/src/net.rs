@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use lineage::{Lineage, Lsn};
-use replication_proto::{Beat, Cause, Db, Meta, Positions, RunId, Verdict};
+use replication_proto::{Beat, Cause, Db, Meta, Positions, RunId, SyncReason, Verdict};
 
 use crate::manifest::Manifest;
 use crate::rng::Rng;
@@ -62,6 +62,8 @@ pub enum Message {
         lineage: Lineage,
         /// Where that ends.
         end: Lsn,
+        /// Why it wants a full copy in any case.
+        bound: Option<SyncReason>,
     },
     /// Its answer.
     Verdict(Verdict),

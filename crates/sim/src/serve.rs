@@ -28,8 +28,8 @@ impl World {
         match arrival {
             Arrival::Message(Message::Hello) => self.greet(node, conn),
             Arrival::Message(Message::Heartbeat) => {}
-            Arrival::Message(Message::Ask { db, run, role_generation, lineage, end }) => {
-                let answer = self.judge(node, db, (run.0, role_generation), &Ask { lineage, end });
+            Arrival::Message(Message::Ask { db, run, role_generation, lineage, end, bound }) => {
+                let answer = self.judge(node, db, (run.0, role_generation), &Ask { lineage, end, bound });
                 self.answer(node, conn, db, answer);
             }
             Arrival::Message(Message::Ack(positions)) => self.acknowledged(node, conn, positions),

@@ -62,6 +62,7 @@ impl Follower {
             db: Db(db),
             end,
             lineage: lineage.clone(),
+            bound: None,
         }
     }
 }

@@ -116,6 +116,19 @@ fn case_18_a_password_that_becomes_right_on_either_side_heals() {
     until_up(&pair.replica);
 }
 
+/// An operator who has corrected the password need not wait for the back-off, nor know how to end it.
+#[test]
+fn other_credentials_are_tried_at_once() {
+    let slow = ["--repl-backoff-min", "600000", "--repl-backoff-max", "600000", "--masterauth", "old"];
+    let pair = Pair::begin(&["--requirepass", "new"], &slow);
+    let mut replica = pair.replica.connect();
+    until("the error", || info(&mut replica, "repl_cause") == "auth_refused");
+    // Whether the next attempt still uses this one or not.
+    assert_eq!(replica.ask("CONFIG SET masterauth other"), ok());
+    assert_eq!(replica.ask("CONFIG SET masterauth new"), ok());
+    until_up(&pair.replica);
+}
+
 /// A connection that is dead without being closed.
 #[test]
 fn case_20_a_half_open_connection_is_given_up() {

@@ -4,11 +4,12 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
 use lineage::{Epoch, Era, Lineage, Lsn, ReplId};
-use replication::wire::{Class, Reply, Request};
-use replication_proto::{Db, NodeId};
+use replication::wire::{Class, Reply, Request, SyncShard};
+use replication_proto::{Db, NodeId, SyncReason};
 use replog::Frame;
 use resp::Value;
 
+use crate::cluster::number;
 use crate::follower::{Follower, Heard, Link, meta};
 use crate::server::{Server, until};
 use crate::wire::{bulk, error, ok};
@@ -119,6 +120,23 @@ fn a_primary_that_restarts_continues_who_has_no_more_than_it() {
     let Heard::Frames { lsn, bytes } = link.hear() else { panic!("the new era's frame comes") };
     let era = Frame::decode(&bytes, lsn).unwrap().era();
     assert_eq!(era, grown.current().copied());
+}
+
+#[test]
+fn who_wants_a_copy_in_any_case_is_sent_nothing_that_it_would_throw_away() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    assert_eq!(client.ask("SET k v"), ok());
+    let (end, lineage) = state_of(&server, 0);
+    let (follower, _control) = Follower::join(&server, 7);
+    for (end, lineage) in [(end, &lineage), (Lsn::ZERO, &Lineage::new())] {
+        let question = SyncShard { bound: Some(SyncReason::Forced), ..follower.question(0, end, lineage) };
+        let mut link = Link::connect(&server);
+        link.say(&Request::SyncShard(question));
+        assert_eq!(link.hear(), Heard::Other(Reply::FullSync { reason: "forced".to_owned() }));
+        assert_eq!(link.hear(), Heard::Closed);
+    }
+    assert_eq!((number(&mut client, "sync_partial_ok"), number(&mut client, "sync_partial_err")), (0, 0));
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn origin(eras: &[(u8, u64)], start: u64, end: u64) -> Origin {
 }
 
 fn ask(eras: &[(u8, u64)], end: u64) -> Ask {
-    Ask { lineage: lineage(eras), end: Lsn(end) }
+    Ask { lineage: lineage(eras), end: Lsn(end), bound: None }
 }
 
 fn verdict(own: &Origin, ask: &Ask) -> Verdict {
@@ -41,6 +41,19 @@ fn who_has_nothing_reads_the_whole_log_if_it_is_whole() {
     let nothing = ask(&[], 0);
     assert_eq!(verdict(&origin(&[(1, 0)], 0, 200), &nothing), continues(0));
     assert_eq!(verdict(&origin(&[(1, 0)], 1, 200), &nothing), Verdict::FullSync(SyncReason::Empty));
+}
+
+#[test]
+fn who_wants_a_copy_anyway_is_not_continued() {
+    let bound = |eras: &[(u8, u64)], end| Ask { bound: Some(SyncReason::Forced), ..ask(eras, end) };
+    let own = origin(&[(1, 0), (2, 100)], 0, 200);
+    for end in [0, 50, 100] {
+        assert_eq!(verdict(&own, &bound(&[(1, 0)], end)), Verdict::FullSync(SyncReason::Forced));
+    }
+    // What else there is to say is said.
+    assert_eq!(verdict(&own, &bound(&[(1, 0)], 150)), Verdict::FullSync(SyncReason::Diverged(Lsn(100))));
+    let absent = judge(Standing::Primary, None, &bound(&[], 0)).verdict;
+    assert_eq!(absent, Verdict::Continue { log_generation: 0, from: Lsn(0) }, "there is nothing to copy");
 }
 
 /// The primary lost its unsynced tail, wrote on under a fresh id: the old position is never taken for a valid one.

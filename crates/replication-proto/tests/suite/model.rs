@@ -18,7 +18,7 @@ use std::hash::{Hash, Hasher};
 use lineage::{Epoch, Era, Fork, Lineage, Lsn, ReplId};
 use replication_proto::{
     Address, Ask, Beat, Cause, Config, Db, Input, Ledger, LinkId, Meta, Millis, Node, NodeId, NodeStateName, Origin,
-    Output, Positions, PromotionId, Role, RunId, ShardBeat, ShardStateName, TransferId, Verdict, judge,
+    Output, Positions, PromotionId, Role, RunId, ShardBeat, ShardStateName, SyncReason, TransferId, Verdict, judge,
 };
 use stateright::{Checker as _, Model, Property};
 
@@ -44,7 +44,7 @@ struct Budget {
 enum Message {
     Dial { from: usize, to: usize, link: LinkId },
     Meta { from: usize, to: usize, link: LinkId, meta: Box<Meta> },
-    Ask { from: usize, to: usize, link: LinkId, run: RunId, role_generation: u64, log: Vec<Entry> },
+    Ask { from: usize, to: usize, link: LinkId, asked: (RunId, u64), bound: Option<SyncReason>, log: Vec<Entry> },
     Answer { from: usize, to: usize, link: LinkId, verdict: Verdict },
     Refusal { from: usize, to: usize, link: LinkId, cause: Cause },
     Frame { from: usize, to: usize, link: LinkId, at: usize, entry: Entry },

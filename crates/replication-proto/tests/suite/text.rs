@@ -230,7 +230,10 @@ fn begin(start: &Start) -> String {
         Start::Promote(promotion) => format!("promote {promotion}"),
         Start::Dial { link, primary, role_generation } => format!("dial link={link} {primary} gen={role_generation}"),
         Start::CloseControl { link } => format!("close-control link={link}"),
-        Start::OpenShard { db, link, role_generation, .. } => format!("ask db{db} link={link} gen={role_generation}"),
+        Start::OpenShard { db, link, role_generation, bound, .. } => {
+            let bound = bound.map_or_else(String::new, |reason| format!(" bound={reason}"));
+            format!("ask db{db} link={link} gen={role_generation}{bound}")
+        }
         Start::CloseShard { db, link } => format!("close-shard db{db} link={link}"),
         Start::Fetch { db, transfer, reason, resume } => {
             let resume = resume.as_ref().map_or("nothing", SnapshotId::as_str);

@@ -130,9 +130,9 @@ impl World {
                 }
             }
             Start::CloseControl { link } => self.open.dial = self.open.dial.filter(|open| open != link),
-            Start::OpenShard { db, link, .. } => {
+            Start::OpenShard { db, link, bound, .. } => {
                 self.open.asks.insert(*db, *link);
-                let verdict = match self.stale.get(db) {
+                let verdict = match self.stale.get(db).or(bound.as_ref()) {
                     Some(reason) => Verdict::FullSync(*reason),
                     None if self.databases.contains(db) => Verdict::Continue { log_generation: 7, from: Lsn(100) },
                     None => Verdict::Continue { log_generation: 0, from: Lsn(0) },

@@ -51,7 +51,9 @@ async fn run(primary: &Primary, link: &mut Link, ask: &SyncShard) -> End {
     let started = match start(primary, ask) {
         Ok(started) => started,
         Err(Refused::Told(reason)) => {
-            primary.refused.fetch_add(1, Ordering::Relaxed);
+            if !reason.binds() {
+                primary.refused.fetch_add(1, Ordering::Relaxed);
+            }
             let reason = reason.to_string();
             let told = link::say(&mut *link.writer, &Reply::FullSync { reason: reason.clone() }, patience).await;
             return told.map_or_else(|end| end, |_| End::Answered(format!("full sync: {reason}")));
@@ -135,7 +137,7 @@ fn start(primary: &Primary, ask: &SyncShard) -> Result<Started, Refused> {
     }
     let source = Source::of(&primary.instance, ask.db);
     let origin = source.as_ref().map(Source::origin);
-    let question = Ask { lineage: ask.lineage.clone(), end: ask.end };
+    let question = Ask { lineage: ask.lineage.clone(), end: ask.end, bound: ask.bound };
     let judgement = judge(primary.node.standing(ask.db), origin.as_ref(), &question);
     let (generation, from) = match judgement.verdict {
         Verdict::Continue { log_generation, from } => (log_generation, from),

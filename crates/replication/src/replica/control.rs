@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::Context;
 use super::broken::Broken;
 use super::link::Link;
+use super::settings::Settings;
 use crate::wire::{self, PrimaryHeartbeat, PrimaryMeta, Reply, Request, SyncMeta};
 
 /// Opens the link and follows it until it ends; tells the owner all of it.
@@ -18,21 +19,26 @@ pub(super) async fn control(
     role_generation: u64,
     outgoing: mpsc::Receiver<Vec<u8>>,
 ) {
-    let ended = match greet(&context, &primary, role_generation).await {
+    let settings = context.settings();
+    let ended = match greet(&context, &settings, &primary, role_generation).await {
         Ok((connection, meta)) => {
             context.tell(Input::Meta { link, meta }).await;
             live(&context, link, connection, outgoing).await
         }
         Err(broken) => broken,
     };
-    context.tell_loss(Input::ControlLost { link, cause: ended.cause }, ended.detail).await;
+    context.tell_end(Input::ControlLost { link, cause: ended.cause }, ended, &settings).await;
 }
 
-async fn greet(context: &Context, primary: &Address, role_generation: u64) -> Result<(Link, Meta), Broken> {
-    let settings = context.settings();
+async fn greet(
+    context: &Context,
+    settings: &Settings,
+    primary: &Address,
+    role_generation: u64,
+) -> Result<(Link, Meta), Broken> {
     let late = |_| Broken::new(Cause::Timeout, "the handshake took too long");
     tokio::time::timeout(settings.connect_timeout(), async {
-        let mut link = Link::open(&settings, primary).await?;
+        let mut link = Link::open(settings, primary).await?;
         let port = settings.announce_port.to_string();
         let mut words: Vec<&[u8]> = vec![b"REPLCONF", b"listening-port", port.as_bytes()];
         if !settings.announce_ip.is_empty() {

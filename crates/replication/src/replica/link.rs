@@ -1,7 +1,5 @@
 //! A connection to the primary: dialed, authenticated, and read message by message.
 
-use std::sync::Arc;
-
 use replication_proto::{Address, Cause};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -19,7 +17,7 @@ pub(super) struct Link {
 
 impl Link {
     /// Dials and authenticates, within the time for connecting.
-    pub async fn open(settings: &Arc<Settings>, primary: &Address) -> Result<Self, Broken> {
+    pub async fn open(settings: &Settings, primary: &Address) -> Result<Self, Broken> {
         let patience = settings.connect_timeout();
         let late = |_| Broken::new(Cause::Timeout, "no answer to AUTH in time");
         tokio::time::timeout(patience, async {

@@ -239,10 +239,10 @@ impl Owner {
                     self.close_control();
                 }
             }
-            Start::OpenShard { db, link, run, role_generation } => {
+            Start::OpenShard { db, link, run, role_generation, bound } => {
                 let Some(primary) = self.upstream.clone() else { return };
                 let (stop, stopped) = watch::channel(false);
-                let question = Question { db, link, primary, run, role_generation };
+                let question = Question { db, link, primary, run, role_generation, bound };
                 let task = follow(Arc::clone(&self.context), question, stopped);
                 self.lanes.begin(db, Work::Link(link, stop), task);
             }

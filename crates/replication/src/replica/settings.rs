@@ -38,6 +38,11 @@ impl Settings {
         Duration::from_millis(self.machine.connect_timeout.0)
     }
 
+    /// What the primary is to know us by.
+    pub(super) fn credentials(&self) -> (&str, &str) {
+        (&self.user, &self.password)
+    }
+
     /// How long a link may be silent.
     pub(super) fn timeout(&self) -> Duration {
         Duration::from_millis(self.machine.timeout.0)

@@ -23,7 +23,7 @@ use super::broken::Broken;
 use super::control::{bytes_of, plain_cause, send_some};
 use super::data::{Data, DataFault, Standpoint};
 use super::link::Link;
-use super::settings::Sync;
+use super::settings::{Settings, Sync};
 use crate::wire::{self, Ack, Reply, Request, SyncShard};
 
 /// Bytes of frames that may wait to be applied. A longer message waits until it is alone.
@@ -43,15 +43,17 @@ pub(super) struct Question {
     pub primary: Address,
     pub run: RunId,
     pub role_generation: u64,
+    pub bound: Option<SyncReason>,
 }
 
 /// Opens the link and follows it until it ends or `stop` says so; tells the owner all of it. When this is over nothing
 /// more is applied.
 pub(super) async fn follow(context: Arc<Context>, question: Question, mut stop: watch::Receiver<bool>) {
     let (db, link) = (question.db, question.link);
+    let settings = context.settings();
     let asked = tokio::select! {
         _ = stop.wait_for(|stop| *stop) => return,
-        asked = ask_twice(&context, &question) => asked,
+        asked = ask_twice(&context, &settings, &question) => asked,
     };
     let ended = match asked {
         Ok(Some((connection, here))) => Stream::begin(&context, &question, connection, here).run(stop).await,
@@ -59,20 +61,24 @@ pub(super) async fn follow(context: Arc<Context>, question: Question, mut stop: 
         Err(broken) => Some(broken),
     };
     if let Some(broken) = ended {
-        context.tell_loss(Input::ShardLost { db, link, cause: broken.cause }, broken.detail).await;
+        context.tell_end(Input::ShardLost { db, link, cause: broken.cause }, broken, &settings).await;
     }
 }
 
 /// Asks, and once more if the answer is that what stands here has no place on the primary's history, and nobody ever wrote
 /// anything here: who has nothing loses nothing, and needs neither an alarm nor a copy.
-async fn ask_twice(context: &Arc<Context>, question: &Question) -> Result<Option<(Link, Standpoint)>, Broken> {
-    let mut answer = ask(context, question).await?;
+async fn ask_twice(
+    context: &Arc<Context>,
+    settings: &Settings,
+    question: &Question,
+) -> Result<Option<(Link, Standpoint)>, Broken> {
+    let mut answer = ask(context, settings, question).await?;
     if let Asked::Otherwise(Verdict::FullSync(reason)) = answer
         && reason.discards()
     {
         let (data, db) = (Arc::clone(&context.data), question.db);
         if blocking(move || data.forget_blank(db)).await? {
-            answer = ask(context, question).await?;
+            answer = ask(context, settings, question).await?;
         }
     }
     match answer {
@@ -92,9 +98,9 @@ enum Asked {
     Otherwise(Verdict),
 }
 
-async fn ask(context: &Arc<Context>, question: &Question) -> Result<Asked, Broken> {
-    let &Question { db, link, run, role_generation, .. } = question;
-    let mut connection = Link::open(&context.settings(), &question.primary).await?;
+async fn ask(context: &Arc<Context>, settings: &Settings, question: &Question) -> Result<Asked, Broken> {
+    let &Question { db, link, run, role_generation, bound, .. } = question;
+    let mut connection = Link::open(settings, &question.primary).await?;
     // As late as possible: what stands here may have changed while we dialed.
     let data = Arc::clone(&context.data);
     let here = blocking(move || data.standpoint(db)).await?;
@@ -106,6 +112,7 @@ async fn ask(context: &Arc<Context>, question: &Question) -> Result<Asked, Broke
         db,
         end: here.end,
         lineage: here.lineage.clone(),
+        bound,
     });
     connection.send(&bytes_of(&message)).await?;
     loop {

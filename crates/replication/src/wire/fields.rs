@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use lineage::{Lineage, Lsn};
-use replication_proto::Db;
+use replication_proto::{Db, SyncReason};
 
 use super::{MAX_DATABASES, MAX_TEXT, WireError};
 
@@ -133,6 +133,15 @@ impl<'a, 'b> Fields<'a, 'b> {
 
     pub(super) fn lineage(&mut self) -> Result<Lineage, WireError> {
         Lineage::decode(self.bytes("lineage")?).map_err(|_| self.wrong("lineage"))
+    }
+
+    /// The reason of a copy that is wanted in any case, if there is one.
+    pub(super) fn bound(&mut self) -> Result<Option<SyncReason>, WireError> {
+        if self.left.is_empty() {
+            return Ok(None);
+        }
+        let reason = SyncReason::parse(&self.text("reason")?).filter(|reason| reason.binds());
+        reason.map(Some).ok_or(self.wrong("reason"))
     }
 
     /// A text for people.

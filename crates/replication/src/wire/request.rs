@@ -1,7 +1,7 @@
 //! What a replica says to its primary: [`Request`].
 
 use lineage::{Lineage, Lsn};
-use replication_proto::{Db, NodeId, RunId};
+use replication_proto::{Db, NodeId, RunId, SyncReason};
 
 use super::fields::{Builder, Fields};
 use super::{MAX_CHUNK, MAX_DATABASES, MAX_FILES, WireError};
@@ -53,6 +53,8 @@ pub struct SyncShard {
     pub end: Lsn,
     /// The history in the replica's log.
     pub lineage: Lineage,
+    /// Why it wants a full copy whatever the answer is.
+    pub bound: Option<SyncReason>,
 }
 
 /// The replica lives, and has this.
@@ -196,6 +198,7 @@ impl SyncShard {
             db: fields.db()?,
             end: fields.lsn("end")?,
             lineage: fields.lineage()?,
+            bound: fields.bound()?,
         };
         fields.end().map(|()| shard)
     }
@@ -203,7 +206,11 @@ impl SyncShard {
     fn encode(&self, out: &mut Vec<u8>) {
         let mut message = Builder::new("SYNCSHARD");
         message.number(self.version).name(&self.node).name(&self.primary_run).number(self.role_generation);
-        message.db(self.db).lsn(self.end).lineage(&self.lineage).encode(out);
+        message.db(self.db).lsn(self.end).lineage(&self.lineage);
+        if let Some(reason) = &self.bound {
+            message.name(reason);
+        }
+        message.encode(out);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use lineage::{Epoch, Era, Lineage, Lsn, ReplId};
 use proptest::prelude::*;
-use replication_proto::{Db, NodeId, Path, Root, RunId, SnapshotId};
+use replication_proto::{Db, NodeId, Path, Root, RunId, SnapshotId, SyncReason};
 
 use super::*;
 
@@ -44,6 +44,17 @@ fn replica_says() -> Vec<Request> {
             db: Db(2),
             end: Lsn(77),
             lineage: lineage(),
+            bound: None,
+        }),
+        Request::SyncShard(SyncShard {
+            version: 1,
+            node,
+            primary_run: run,
+            role_generation: 4,
+            db: Db(2),
+            end: Lsn(77),
+            lineage: lineage(),
+            bound: Some(SyncReason::Forced),
         }),
         Request::Heartbeat(ReplicaHeartbeat {
             role_generation: 4,
@@ -122,6 +133,7 @@ fn golden_bytes_of_requests() {
     let golden: Vec<Vec<u8>> = vec![
         array(&[b"SYNCMETA", b"1", AB, CD, b"16", b"4"]),
         array(&[b"SYNCSHARD", b"1", AB, CD, b"4", b"2", b"77", LINEAGE]),
+        array(&[b"SYNCSHARD", b"1", AB, CD, b"4", b"2", b"77", LINEAGE, b"forced"]),
         array(&[b"HEARTBEAT", b"4", b"1000", b"0", b"30", b"20", b"10", b"5", b"30", b"20", b"10"]),
         array(&[b"ACK", b"30", b"20", b"10"]),
         array(&[b"SNAPSHOT", b"OPEN", b"1", AB, b"1"]),
@@ -273,6 +285,11 @@ fn what_breaks_a_bound_is_refused() {
         (vec![b"SYNCMETA", b"1", AB, CD, b"2000", b"4"], wrong("SYNCMETA", "number of databases")),
         (vec![b"SYNCSHARD", b"1", AB, CD, b"4", b"2000", b"0", LINEAGE], wrong("SYNCSHARD", "database")),
         (vec![b"SYNCSHARD", b"1", AB, CD, b"4", b"2", b"0", b"x"], wrong("SYNCSHARD", "lineage")),
+        (vec![b"SYNCSHARD", b"1", AB, CD, b"4", b"2", b"0", LINEAGE, b"trimmed"], wrong("SYNCSHARD", "reason")),
+        (
+            vec![b"SYNCSHARD", b"1", AB, CD, b"4", b"2", b"0", LINEAGE, b"stuck", b"x"],
+            wrong("SYNCSHARD", "number of fields"),
+        ),
         (vec![b"SNAPSHOT", b"READ", b"1", b"0", b"0", b"5000000"], wrong("SNAPSHOT", "length")),
         (vec![b"SNAPSHOT", b"READ", b"1", b"0", b"0", b"0"], wrong("SNAPSHOT", "length")),
         (vec![b"SNAPSHOT", b"BURN", b"1"], wrong("SNAPSHOT", "verb")),
@@ -353,6 +370,7 @@ proptest! {
             Request::SyncMeta(SyncMeta { version, node, run: primary_run, databases: 1024, role_generation }),
             Request::SyncShard(SyncShard {
                 version, node, primary_run, role_generation, db, end: ack.received, lineage,
+                bound: (numbers[0] % 2 == 0).then_some(SyncReason::Stuck),
             }),
             Request::Heartbeat(ReplicaHeartbeat { role_generation, now_ms, shards }),
             Request::Ack(ack),

@@ -59,7 +59,11 @@ pub fn measure(bench: &Bench, section: &mut Section) -> Outcome {
             let keys = load.keys.map_or_else(|| "new keys".into(), |keys| format!("{keys} keys"));
             let writes = load.writes() as f64 / took / 1000.0;
             section.row(vec![
-                format!("catching up with {:.0} MB of log, values of {} bytes, {keys}{memory}", log as f64 / 1e6, load.size),
+                format!(
+                    "catching up with {:.0} MB of log, values of {} bytes, {keys}{memory}",
+                    log as f64 / 1e6,
+                    load.size
+                ),
                 format!("{} ({took:.1} s, {writes:.0} k writes/s)", megabytes_per_second(log, took)),
                 "200 MB/s".into(),
             ]);

@@ -1,8 +1,8 @@
 //! A replica whose password the primary refuses, until it is corrected on either side.
 //!
-//! A refusal is waited for longer than a lost link (from 5 s on, a ninth longer each time), and a correction does not cut the
-//! wait short: the promise is that the replica is well with its next try. So what counts beside the time of a heal is how
-//! long after the announced try it came.
+//! A refusal is waited for longer than a lost link (from 5 s on, a ninth longer each time). A correction on the replica is tried
+//! at once; of one on the primary it does not hear, and is well with its next try. So what counts beside the time of a heal
+//! is how long after the announced try it came.
 
 use std::time::{Duration, Instant};
 

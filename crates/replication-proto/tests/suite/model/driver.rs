@@ -323,10 +323,11 @@ impl World {
                 self.net.push(Message::Dial { from: at, to: index(&primary), link });
             }
             Order::CloseControl { link } => peer.control = peer.control.filter(|open| *open != link),
-            Order::OpenShard { link, run, role_generation, .. } => {
+            Order::OpenShard { link, run, role_generation, bound, .. } => {
                 peer.shard = Some((link, Answered::NotYet));
                 let log = peer.log.clone();
-                self.net.push(Message::Ask { from: at, to: upstream.unwrap(), link, run, role_generation, log });
+                let asked = (run, role_generation);
+                self.net.push(Message::Ask { from: at, to: upstream.unwrap(), link, asked, bound, log });
             }
             Order::CloseShard { link, .. } => {
                 peer.shard = peer.shard.filter(|(open, _)| *open != link);
@@ -361,9 +362,7 @@ impl World {
                 self.hear(to, link, Beat { run, role_generation, path, shards });
                 self.step(to, Input::Meta { link, meta: *meta });
             }
-            Message::Ask { from, to, link, run, role_generation, log } => {
-                self.answer((from, to, link), (run, role_generation), &log)
-            }
+            Message::Ask { from, to, link, asked, bound, log } => self.answer((from, to, link), asked, (bound, &log)),
             Message::Answer { from, to, link, verdict } => self.take_answer(from, to, link, verdict),
             Message::Refusal { to, link, cause, .. } => self.lose_shard(to, link, cause),
             Message::Frame { to, link, at, entry, .. } => self.apply(to, link, at, entry),
@@ -397,7 +396,12 @@ impl World {
     }
 
     /// The side that is asked: judges, and feeds from then on.
-    fn answer(&mut self, (from, to, link): (usize, usize, LinkId), asked: (RunId, u64), log: &[Entry]) {
+    fn answer(
+        &mut self,
+        (from, to, link): (usize, usize, LinkId),
+        asked: (RunId, u64),
+        (bound, log): (Option<SyncReason>, &[Entry]),
+    ) {
         let peer = &mut self.peers[to];
         let refuse = |cause| Message::Refusal { from: to, to: from, link, cause };
         if asked != (peer.run_id(), peer.machine.role_generation()) {
@@ -406,7 +410,7 @@ impl World {
         if peer.installing.is_some() || peer.promoting.is_some() {
             return self.net.push(refuse(Cause::Loading));
         }
-        let ask = Ask { lineage: lineage(log), end: Lsn(log.len() as u64) };
+        let ask = Ask { lineage: lineage(log), end: Lsn(log.len() as u64), bound };
         let verdict = judge(peer.machine.standing(DB), peer.origin().as_ref(), &ask).verdict;
         if let Verdict::Continue { from: at, .. } = verdict {
             peer.feeds.retain(|feed| feed.to != from);
