@@ -49,14 +49,13 @@ pub(crate) fn serve(settings: Settings) -> Result<(), String> {
     report_split(&split);
 
     let host = Arc::new(Binary { stores, level });
-    let server = match Server::start(settings, prepared, Arc::clone(&instance), host) {
+    let server = match Server::start(settings, prepared, Arc::clone(&instance), host, |shared| signals.serve(shared)) {
         Ok(server) => server,
         Err(sentence) => {
             close(&instance)?;
             return Err(sentence);
         }
     };
-    signals.serve(server.shared());
     tracing::info!("ready");
 
     match server.shared().shutdown.wait() {

@@ -58,7 +58,8 @@ pub enum Ended {
 }
 
 impl Server {
-    /// Opens the listeners and starts the threads.
+    /// Opens the listeners and starts the threads. `heed` is called before anybody is served: who hears signals learns from it
+    /// that there is something to end in good order.
     ///
     /// # Errors
     /// A sentence that says what is in the way.
@@ -67,6 +68,7 @@ impl Server {
         prepared: Prepared,
         instance: Arc<Instance>,
         host: Arc<dyn Host>,
+        heed: impl FnOnce(&Arc<Shared>),
     ) -> Result<Self, String> {
         let failed = |error: io::Error| format!("The server cannot be started: {error}.");
         let counts = (worker_count(settings.config.workers), desk_count(settings.config.desk_threads));
@@ -84,6 +86,7 @@ impl Server {
         let started = (0..counts.0).map(|index| Worker::start(&shared, &desk, index));
         let started: Vec<(Arrivals, JoinHandle<()>)> = started.collect::<io::Result<_>>().map_err(failed)?;
         let (arrivals, workers) = started.into_iter().unzip();
+        heed(&shared);
         let acceptor = Acceptor { shared: Arc::clone(&shared), workers: arrivals, next: AtomicUsize::new(0), most };
         let links = shared.primary.start().map_err(failed)?;
         shared.replica.start().map_err(failed)?;

@@ -55,7 +55,7 @@ impl World {
         let (instance, _) = Instance::open(options, clock()).unwrap();
         let settings = Settings::load(None, &args).unwrap();
         let prepared = Prepared::load(&folder.path().join("data"), None).unwrap();
-        let server = Server::start(settings, prepared, Arc::clone(&instance), Arc::new(NoHost)).unwrap();
+        let server = Server::start(settings, prepared, Arc::clone(&instance), Arc::new(NoHost), |_| ()).unwrap();
         Self { server: Some(server), instance, folder }
     }
 
