@@ -34,28 +34,20 @@ fn manifest() -> Manifest {
 fn replica_says() -> Vec<Request> {
     let ack = Ack { received: Lsn(30), applied: Lsn(20), synced: Lsn(10) };
     let (node, run) = ids();
+    let question = SyncShard {
+        version: 1,
+        node,
+        primary_run: run,
+        role_generation: 4,
+        db: Db(2),
+        end: Lsn(77),
+        lineage: lineage(),
+        bound: None,
+    };
     vec![
         Request::SyncMeta(SyncMeta { version: 1, node, run, databases: 16, role_generation: 4 }),
-        Request::SyncShard(SyncShard {
-            version: 1,
-            node,
-            primary_run: run,
-            role_generation: 4,
-            db: Db(2),
-            end: Lsn(77),
-            lineage: lineage(),
-            bound: None,
-        }),
-        Request::SyncShard(SyncShard {
-            version: 1,
-            node,
-            primary_run: run,
-            role_generation: 4,
-            db: Db(2),
-            end: Lsn(77),
-            lineage: lineage(),
-            bound: Some(SyncReason::Forced),
-        }),
+        Request::SyncShard(question.clone()),
+        Request::SyncShard(SyncShard { bound: Some(SyncReason::Forced), ..question }),
         Request::Heartbeat(ReplicaHeartbeat {
             role_generation: 4,
             now_ms: 1000,

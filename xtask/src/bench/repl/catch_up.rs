@@ -29,6 +29,7 @@ const LOADS: [Load; 5] = [
     Load { size: SMALL, bytes: 256 << 20, keys: Some(100_000) },
     Load { size: SMALL, bytes: 256 << 20, keys: None },
 ];
+
 impl Load {
     fn writes(self) -> u64 {
         self.bytes / self.size as u64
