@@ -3,6 +3,7 @@
 //! ```text
 //! FORMAT           "haypile 1\n"
 //! LOCK             locked (flock) by the process that uses the folder
+//! BALLAST          room for a start on a full disk, see `ballast.rs`
 //! db0/log/         the log of database 0, see docs/formats/log.md
 //! db0/store/       its store
 //! db0/quarantine/  what was cut off and might be wanted

@@ -12,6 +12,7 @@ use parking_lot::{Condvar, Mutex};
 use replog::{Background, Disk, FsyncPolicy, OsDisk};
 
 use crate::awaited::{Awaited, Expectation};
+use crate::ballast::Ballast;
 use crate::budget::Budget;
 use crate::changes::Changes;
 use crate::fault::{Fault, read_only};
@@ -59,6 +60,8 @@ pub struct Options {
     pub disk: Arc<dyn Disk>,
     /// Who writes and syncs the logs, and settles: threads of the instance, or whoever runs a simulation.
     pub background: Background,
+    /// Room on the disk that is kept for a start without any, in bytes.
+    pub ballast_bytes: u64,
 }
 
 impl Options {
@@ -81,6 +84,7 @@ impl Options {
             stores,
             disk: Arc::new(OsDisk),
             background: Background::Threads,
+            ballast_bytes: 0,
         }
     }
 }
@@ -107,6 +111,7 @@ pub struct Instance {
     pub(crate) budget: Budget,
     pub(crate) awaited: Arc<Awaited>,
     pub(crate) folder: Folder,
+    pub(crate) ballast: Ballast,
     pub(crate) slots: Box<[Slot]>,
     pub(crate) retired: Mutex<Vec<Retired>>,
     /// Held while a database is made or replaced, or the role changes.
@@ -193,10 +198,12 @@ impl Instance {
     /// As [`Instance::open`], without a settle thread: tests settle when they want to.
     pub(crate) fn open_still(options: Options, clock: Millis) -> Result<(Arc<Self>, Vec<Recovery>), Fault> {
         let folder = Folder::open(&options.dir, Arc::clone(&options.files))?;
+        let ballast = Ballast::new(&options.dir, options.ballast_bytes);
         let instance = Arc::new(Self {
             budget: Budget::new(options.hot_bytes),
             awaited: Arc::default(),
             folder,
+            ballast,
             retired: Mutex::default(),
             slots: (0..options.databases).map(|_| Slot::default()).collect(),
             changing: Mutex::default(),
@@ -216,7 +223,7 @@ impl Instance {
             options,
         });
         for database in 0..instance.slots.len() {
-            instance.folder.tidy(database)?;
+            instance.ballast.steady(|| instance.folder.tidy(database))?;
         }
         let mut found = instance.folder.databases(instance.slots.len())?;
         if !found.contains(&0) {
@@ -224,8 +231,9 @@ impl Instance {
         }
         let mut recoveries = Vec::new();
         for database in found {
-            recoveries.push(instance.open_shard(database, clock)?);
+            recoveries.push(instance.ballast.steady(|| instance.open_shard(database, clock))?);
         }
+        instance.ballast.take();
         Ok((instance, recoveries))
     }
 

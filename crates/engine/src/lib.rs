@@ -14,6 +14,7 @@
 
 mod apply;
 mod awaited;
+mod ballast;
 pub mod budget;
 mod changes;
 mod current;

@@ -49,6 +49,8 @@ const EXPIRED_A_CYCLE: usize = 4096;
 const TICK: Duration = Duration::from_millis(100);
 /// Pause between two looks for expired records.
 const SWEEP_PAUSE: Duration = Duration::from_secs(1);
+/// How often the ballast is looked after.
+const BALLAST_PAUSE: Duration = Duration::from_secs(10);
 /// After a failed cycle the next one waits this long, doubled each time.
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
@@ -621,13 +623,17 @@ pub fn spawn(instance: &Arc<Instance>, alarm: Arc<Alarm>) -> JoinHandle<()> {
 
 fn run(instance: &Weak<Instance>, alarm: &Alarm, tick: Duration) {
     let mut scratch = Scratch::new(1);
-    let (mut settled, mut swept) = (Instant::now(), Instant::now());
+    let (mut settled, mut swept, mut weighed) = (Instant::now(), Instant::now(), Instant::now());
     let mut backoff = None;
     while alarm.wait(tick) {
         let Some(instance) = instance.upgrade() else { return };
         if instance.sweeps() && swept.elapsed() >= SWEEP_PAUSE {
             swept = Instant::now();
             instance.shards().for_each(|shard| expire::sweep(&shard, &instance, &mut scratch));
+        }
+        if weighed.elapsed() >= BALLAST_PAUSE {
+            weighed = Instant::now();
+            instance.ballast.renew();
         }
         instance.try_to_retire();
         let pause = backoff.unwrap_or_else(|| instance.settle_interval());

@@ -21,6 +21,8 @@ use crate::{VERSION, allocator, memory};
 
 /// An orderly end takes at most so long: service managers kill after ten seconds.
 const LONGEST_END: Duration = Duration::from_millis(9500);
+/// Room on the disk for a start without any: each database's store and log write less than half a MiB when they are opened.
+const BALLAST_BYTES: u64 = 8 << 20;
 
 /// Serves until a signal or a client ends it.
 pub(crate) fn serve(settings: Settings) -> Result<(), String> {
@@ -109,6 +111,7 @@ fn options(config: &Config, split: &Split, stores: Arc<dyn StoreFactory>) -> Opt
     options.settle_interval = Duration::from_millis(config.settle_interval_ms.into());
     options.hot_bytes = split.hot;
     options.limits = limits(config);
+    options.ballast_bytes = BALLAST_BYTES;
     options
 }
 

@@ -1,6 +1,8 @@
 //! A disk without room: writes are refused or wait, reads go on, and both end when there is room.
 
 use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -190,4 +192,47 @@ fn an_orderly_end_without_room_loses_nothing() {
         let told = status.code() == Some(1) && said.contains("No space left on device");
         assert!(status.success() || told, "{status}: {said}");
     });
+}
+
+/// Uses up what is left of the disk; the page that did not fit whole stays in part.
+fn fill_up(disk: &SmallDisk) -> PathBuf {
+    let path = disk.path().join("rest");
+    let mut file = fs::File::create(&path).unwrap();
+    let full = std::iter::repeat_with(|| file.write_all(&[1; 4096])).find_map(Result::err);
+    assert_eq!(full.map(|error| error.kind()), Some(ErrorKind::StorageFull));
+    path
+}
+
+#[test]
+fn without_room_it_starts_and_serves_what_it_has() {
+    let Some(disk) = SmallDisk::mount(96) else { return };
+    let filler = disk.fill(30);
+    // What it says needs room, too.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let log = elsewhere.path().join("log").to_str().unwrap().to_owned();
+    let mut server = Server::start_in(folder_of(disk.path()), &[&SMALL_SEGMENTS[..], &["--logfile", &log]].concat());
+    let mut writers = Writers::start(&server);
+    writers.until_refused(&server, REFUSALS, |_| {});
+    server.crash();
+    let seen = writers.join();
+
+    let mut rest = fill_up(&disk);
+    for end in [Signal::KILL, Signal::KILL, Signal::TERM] {
+        server = server.again();
+        check(&mut server.connect(), &seen);
+        kill_process(server.pid(), end).unwrap();
+        server.wait();
+        // The little that it gave back is taken, too.
+        fs::remove_file(rest).unwrap();
+        rest = fill_up(&disk);
+    }
+
+    server = server.again();
+    let mut writers = Writers::start(&server);
+    writers.until_refused(&server, 1, |_| {});
+    [filler, rest].into_iter().for_each(|file| fs::remove_file(file).unwrap());
+    writers.seen.stop.store(true, Ordering::Release);
+    writers.join();
+    let said = fs::read_to_string(&log).unwrap();
+    assert!(said.matches("the start uses the room that was kept for it").count() >= 4, "{said}");
 }
