@@ -82,16 +82,23 @@ pub struct ShardStatus {
     pub next_at: Option<Millis>,
     /// Whether an operator detached it.
     pub detached: bool,
-    /// How far it is, as last reported.
-    pub positions: Positions,
-    /// Bytes between what is applied here and the end of the primary's log, as last heard.
-    pub lag_bytes: u64,
-    /// How old the data here is at most; 0 if everything that was announced is applied.
-    pub lag: Millis,
+    /// How far it is, as last reported; `None` before it first followed since the start.
+    pub positions: Option<Positions>,
+    /// How far it is behind; `None` while the primary has not been heard of it.
+    pub lag: Option<Lag>,
     /// The full sync that is under way, or waits to go on.
     pub transfer: Option<TransferStatus>,
     /// How long the last repair took, from losing Connected to having it again.
     pub last_heal: Option<Millis>,
+}
+
+/// How far the data here is behind the primary's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lag {
+    /// Bytes between what is applied here and the end of the primary's log, as last heard.
+    pub bytes: u64,
+    /// How old the data here is at most; 0 if everything that was announced is applied.
+    pub age: Millis,
 }
 
 /// A full sync.

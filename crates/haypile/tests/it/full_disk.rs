@@ -1,8 +1,6 @@
 //! A disk without room: writes are refused or wait, reads go on, and both end when there is room.
 
 use std::fs;
-use std::io::{ErrorKind, Write as _};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -194,15 +192,6 @@ fn an_orderly_end_without_room_loses_nothing() {
     });
 }
 
-/// Uses up what is left of the disk; the page that did not fit whole stays in part.
-fn fill_up(disk: &SmallDisk) -> PathBuf {
-    let path = disk.path().join("rest");
-    let mut file = fs::File::create(&path).unwrap();
-    let full = std::iter::repeat_with(|| file.write_all(&[1; 4096])).find_map(Result::err);
-    assert_eq!(full.map(|error| error.kind()), Some(ErrorKind::StorageFull));
-    path
-}
-
 #[test]
 fn without_room_it_starts_and_serves_what_it_has() {
     let Some(disk) = SmallDisk::mount(96) else { return };
@@ -216,7 +205,7 @@ fn without_room_it_starts_and_serves_what_it_has() {
     server.crash();
     let seen = writers.join();
 
-    let mut rest = fill_up(&disk);
+    let mut rest = disk.fill_up();
     for end in [Signal::KILL, Signal::KILL, Signal::TERM] {
         server = server.again();
         check(&mut server.connect(), &seen);
@@ -224,7 +213,7 @@ fn without_room_it_starts_and_serves_what_it_has() {
         server.wait();
         // The little that it gave back is taken, too.
         fs::remove_file(rest).unwrap();
-        rest = fill_up(&disk);
+        rest = disk.fill_up();
     }
 
     server = server.again();

@@ -10,16 +10,16 @@ use crate::replication::full_syncs;
 use crate::replication_copy::fill_much;
 use crate::server::{Server, folder_of, until};
 use crate::small_disk::SmallDisk;
-use crate::wire::Client;
+use crate::wire::{Client, bulk, ok};
 
 const SMALL_SEGMENTS: [&str; 2] = ["--log-segment-bytes", "1mb"];
 
 /// A pair whose replica has a small disk.
-fn begin(disk: &SmallDisk, primary: &[&str]) -> Pair {
+fn begin(disk: &SmallDisk, primary: &[&str], replica: &[&str]) -> Pair {
     let primary = Server::start(&[QUICK, &SMALL_SEGMENTS, primary].concat());
     let proxy = Proxy::to(primary.port);
     let follows = format!("127.0.0.1 {}", proxy.port);
-    let replica = [QUICK, &SMALL_SEGMENTS, &["--replicaof", &follows]].concat();
+    let replica = [QUICK, &SMALL_SEGMENTS, &["--replicaof", &follows], replica].concat();
     let replica = Server::start_in(folder_of(disk.path()), &replica);
     let pair = Pair { primary, proxy, replica };
     until_up(&pair.replica);
@@ -56,7 +56,8 @@ fn strings(value: Value) -> Vec<String> {
 #[test]
 fn case_22_a_copy_that_finds_no_room_is_made_when_there_is_some() {
     let Some(disk) = SmallDisk::mount(128) else { return };
-    let pair = begin(&disk, &["--log-retain-bytes", "0", "--recovery-log-max", "1mb", "--settle-interval-ms", "10"]);
+    let pair =
+        begin(&disk, &["--log-retain-bytes", "0", "--recovery-log-max", "1mb", "--settle-interval-ms", "10"], &[]);
     pair.proxy.set(Weather::Cut);
     until_down(&pair.replica);
     let filler = disk.fill(112);
@@ -78,15 +79,20 @@ fn case_22_a_copy_that_finds_no_room_is_made_when_there_is_some() {
     pair.until_equal();
 }
 
-#[test]
-fn case_22_a_log_that_finds_no_room_goes_on_where_it_was() {
-    let Some(disk) = SmallDisk::mount(96) else { return };
-    let pair = begin(&disk, &[]);
-    let filler = disk.fill(60);
+/// Writes until the replica's disk is full.
+fn until_full(pair: &Pair) {
     until("the disk to be full", || {
         fill_much(&mut pair.primary.connect(), "much", 1_000);
         field(&mut pair.replica.connect(), 0, "cause") == "no_space"
     });
+}
+
+#[test]
+fn case_22_a_log_that_finds_no_room_goes_on_where_it_was() {
+    let Some(disk) = SmallDisk::mount(96) else { return };
+    let pair = begin(&disk, &[], &[]);
+    let filler = disk.fill(60);
+    until_full(&pair);
     until_told(&pair.replica);
     fs::remove_file(filler).unwrap();
     pair.until_equal();
@@ -94,4 +100,37 @@ fn case_22_a_log_that_finds_no_room_goes_on_where_it_was() {
     assert_eq!(full_syncs(&pair.replica), 0, "nothing was lost");
     let pair = Pair { replica: pair.replica.crash_and_restart(), ..pair };
     pair.until_equal();
+}
+
+/// An epoch is a frame of the log, and the ledger a file: a promotion waits for room, and reads do not.
+#[test]
+fn a_replica_without_room_starts_and_is_promoted_when_there_is_some() {
+    let Some(disk) = SmallDisk::mount(96) else { return };
+    // What it says needs room, too.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let log = elsewhere.path().join("log").to_str().unwrap().to_owned();
+    let mut pair = begin(&disk, &[], &["--logfile", &log]);
+    let filler = disk.fill(60);
+    until_full(&pair);
+    pair.replica.crash();
+    let rest = disk.fill_up();
+    pair.replica = pair.replica.again();
+    assert!(fs::read_to_string(&log).unwrap().contains("the start uses the room that was kept for it"));
+    until_told(&pair.replica);
+
+    let mut operator = pair.replica.connect();
+    operator.send(&[b"REPLICAOF", b"NO", b"ONE"]);
+    let mut client = pair.replica.connect();
+    for n in 0..100 {
+        assert!(matches!(client.ask(&format!("GET a:{n}")), Value::Bulk(_)));
+    }
+    let refused = client.ask("SET promoted yes");
+    assert!(matches!(&refused, Value::Error(text) if text.starts_with(b"READONLY")), "{refused:?}");
+    [filler, rest].into_iter().for_each(|file| fs::remove_file(file).unwrap());
+    assert_eq!(operator.read(), ok());
+    assert_eq!(client.ask("SET promoted yes"), ok());
+    pair.replica = pair.replica.crash_and_restart();
+    let mut client = pair.replica.connect();
+    assert_eq!(client.ask("GET promoted"), bulk("yes"));
+    assert!(matches!(client.ask("GET a:99"), Value::Bulk(_)));
 }

@@ -142,3 +142,23 @@ fn damage_on_the_way_at_different_places_is_no_reason_for_a_copy() {
     pair.until_equal();
     assert_eq!(full_syncs(&pair.replica), 0);
 }
+
+/// Nothing is known of a primary that was not heard since the start: that is not "no lag", nor is what is here nothing.
+#[test]
+fn a_replica_that_starts_without_its_primary_tells_what_it_knows() {
+    let mut pair = Pair::start(&[], &[]);
+    fill(&mut pair.primary.connect(), "a", 100, 100);
+    pair.until_equal();
+    pair.proxy.set(Weather::Cut);
+    pair.replica = pair.replica.restart();
+    let mut replica = pair.replica.connect();
+    let offset = info(&mut replica, "slave_repl_offset");
+    assert_ne!(offset, "0");
+    until("the database to be told", || !info(&mut replica, "repl_db0").is_empty());
+    let told = ["offset", "lag_bytes", "lag_ms"].map(|name| field(&mut replica, 0, name));
+    assert_eq!(told, [&offset, "-1", "-1"]);
+
+    pair.proxy.set(Weather::Fair);
+    until_up(&pair.replica);
+    until("the lag to be known", || field(&mut replica, 0, "lag_bytes") == "0");
+}

@@ -1,6 +1,7 @@
 //! A small file system of its own, for tests of a disk without room.
 
 use std::fs;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -46,6 +47,15 @@ impl SmallDisk {
     pub fn fill(&self, mebibytes: usize) -> PathBuf {
         let path = self.path().join("filler");
         fs::write(&path, vec![1; mebibytes << 20]).unwrap();
+        path
+    }
+
+    /// A file that takes all the room that is left.
+    pub fn fill_up(&self) -> PathBuf {
+        let path = self.path().join("rest");
+        let mut file = fs::File::create(&path).unwrap();
+        let full = std::iter::repeat_with(|| file.write_all(&[1; 4096])).find_map(Result::err);
+        assert_eq!(full.map(|error| error.kind()), Some(ErrorKind::StorageFull));
         path
     }
 }

@@ -2,9 +2,11 @@
 
 use alloc::vec::Vec;
 
+use lineage::Lsn;
+
 use super::{Node, NodeState};
 use crate::shard::{Memory, Shard, ShardState, Sync};
-use crate::{Db, Millis, NodeStatus, ShardStateName, ShardStatus, Status, SyncReason, TransferStatus};
+use crate::{Db, Lag, Millis, NodeStatus, ShardStateName, ShardStatus, Status, SyncReason, TransferStatus};
 
 impl Node {
     /// One immutable view of everything, taken between two steps.
@@ -50,7 +52,6 @@ impl Node {
             NodeState::NoConnect(_) | NodeState::Connect | NodeState::Connecting { .. } | NodeState::Error => None,
         };
         let now = self.common.now;
-        let positions = memory.positions.unwrap_or_default();
         ShardStatus {
             db,
             state: state.map_or(ShardStateName::NoConnect, ShardState::name),
@@ -60,8 +61,7 @@ impl Node {
             limit: self.common.config.retry_limit,
             next_at: state.and_then(|state| state.due(memory, &self.common.config)),
             detached: self.common.ledger.detached.contains(&db),
-            positions,
-            lag_bytes: memory.end.since(positions.applied),
+            positions: memory.positions,
             lag: lag(memory, state, now),
             transfer: self.transfer_status(db, memory, state),
             last_heal: memory.last_heal,
@@ -94,11 +94,13 @@ impl Node {
 }
 
 /// How old the data is: nothing, while the link is up and everything announced is applied.
-fn lag(memory: &Memory, state: Option<&ShardState>, now: Millis) -> Millis {
-    match (state, memory.behind, memory.current_at) {
+fn lag(memory: &Memory, state: Option<&ShardState>, now: Millis) -> Option<Lag> {
+    let age = match (state, memory.behind, memory.current_at) {
         (Some(ShardState::Connected(_)), None, Some(_)) => Millis(0),
         (_, _, Some(current_at)) => now.since(current_at),
         (_, Some((_, since)), None) => now.since(since),
-        (_, None, None) => Millis(0),
-    }
+        (_, None, None) => return None,
+    };
+    let applied = memory.positions.map_or(Lsn::ZERO, |positions| positions.applied);
+    Some(Lag { bytes: memory.end.since(applied), age })
 }

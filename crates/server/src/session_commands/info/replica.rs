@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use replication::replica::View;
-use replication_proto::{Level, NodeStateName, ShardStatus, SyncPhase};
+use replication_proto::{Level, NodeStateName, Positions, ShardStatus, SyncPhase};
 
 use super::data::replication_offset;
 use super::lines::{Lines, human};
@@ -55,11 +55,12 @@ pub(super) fn machines(shared: &Shared, lines: &mut Lines) {
     lines.put("repl_last_heal_ms", node.last_heal.map_or(0, |heal| heal.0));
     lines.put("repl_alarms", view.status.alarms.len());
     for shard in &view.status.shards {
-        lines.put(&format!("repl_db{}", shard.db), machine(&view, shard));
+        lines.put(&format!("repl_db{}", shard.db), machine(shared, &view, shard));
     }
 }
 
-fn machine(view: &View, shard: &ShardStatus) -> String {
+fn machine(shared: &Shared, view: &View, shard: &ShardStatus) -> String {
+    let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let mut text = format!(
         "state={},since_ms={},cause={},attempt={}/{},next_retry_ms={},detached={},offset={},lag_bytes={},lag_ms={},last_heal_ms={}",
         shard.state.as_str(),
@@ -69,9 +70,9 @@ fn machine(view: &View, shard: &ShardStatus) -> String {
         shard.limit,
         shard.next_at.map_or(0, |at| view.until_ms(at)),
         u8::from(shard.detached),
-        shard.positions.applied,
-        shard.lag_bytes,
-        shard.lag.0,
+        positions(shared, shard).applied,
+        shard.lag.map_or(-1, |lag| signed(lag.bytes)),
+        shard.lag.map_or(-1, |lag| signed(lag.age.0)),
         shard.last_heal.map_or(0, |heal| heal.0),
     );
     if let Some(transfer) = &shard.transfer {
@@ -111,6 +112,16 @@ fn offset(shared: &Shared, view: &View) -> u64 {
     if view.is_whole() { replication_offset(&shared.instance) } else { 0 }
 }
 
+/// How far a database is: as last reported, or as its log was found at the start.
+fn positions(shared: &Shared, shard: &ShardStatus) -> Positions {
+    let found = || {
+        let shard = shared.instance.shard(shard.db.0 as usize)?;
+        let (synced, written) = (shard.log.synced(), shard.log.written());
+        Some(Positions { received: written, applied: written, synced })
+    };
+    shard.positions.or_else(found).unwrap_or_default()
+}
+
 /// ROLE's answer of a replica: host, port, state in Redis's words, offset.
 pub(in super::super) fn role(shared: &Shared) -> (String, u16, &'static str, u64) {
     let view = shared.replica.view();
@@ -144,9 +155,12 @@ pub(in super::super) fn text(shared: &Shared) -> String {
         let detached = if shard.detached { ", detached" } else { "" };
         let state = shard.state.as_str();
         let _ = writeln!(out, "db{}: {state} for {since} ({}{detail}){attempt}{detached}", shard.db, shard.cause);
-        let at = shard.positions;
+        let at = positions(shared, shard);
         let _ = writeln!(out, "  received {} applied {} synced {}", at.received, at.applied, at.synced);
-        let _ = writeln!(out, "  behind by {} and {}", human(shard.lag_bytes), seconds(shard.lag.0));
+        let _ = match shard.lag {
+            Some(lag) => writeln!(out, "  behind by {} and {}", human(lag.bytes), seconds(lag.age.0)),
+            None => writeln!(out, "  behind by an unknown amount: the primary has not been heard since the start"),
+        };
         if let Some(transfer) = &shard.transfer {
             let (phase, done, total) = phase(transfer.phase);
             let _ = write!(out, "  full sync ({}), attempt {}: {phase}", transfer.reason, transfer.attempt);
