@@ -62,7 +62,12 @@ pub trait DiskFile: Send + Sync {
     /// # Errors
     /// See [`DiskFile::size`].
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
-    /// Makes the bytes, and the length needed to read them, durable.
+    /// Makes the file `len` bytes long, which is at most what it is.
+    ///
+    /// # Errors
+    /// See [`DiskFile::size`].
+    fn cut(&self, len: u64) -> io::Result<()>;
+    /// Makes the bytes, and the length, durable.
     ///
     /// # Errors
     /// See [`DiskFile::size`].
@@ -126,6 +131,10 @@ impl DiskFile for OsFile {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         FileExt::write_at(&self.0, bytes, offset)
+    }
+
+    fn cut(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
     }
 
     fn sync(&self) -> io::Result<()> {

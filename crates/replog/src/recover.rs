@@ -5,20 +5,20 @@
 //! headers of all segments ---> wrong, or a gap ---------------------------------> OpenError
 //! frames from replay_from ---> wrong below something known synced --------------> opened read-only, disk unchanged
 //!                         ---> wrong in the last segment, above that -----------> rest to quarantine/, cut off
-//! not closed in order, or cut ---> last segment copied, synced, put in its place ---> opened
+//! not closed in order, or cut ---> what may not be synced written once more, synced ---> opened
 //! ```
 //!
 //! Known synced is: everything below the last segment; below `replay_from`; below the control file's mark; and below the
-//! synced mark of any good frame that lies *after* the wrong bytes. The copy is made because after a failed fsync the
-//! kernel may show bytes that no disk holds.
+//! synced mark of any good frame that lies *after* the wrong bytes. The rest is written once more because after a failed
+//! fsync the kernel may show bytes that no disk holds. It is written where it is, the same bytes: a crash in the middle
+//! changes nothing, and a full disk has room for it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use lineage::{Lineage, Lsn};
 
 use crate::catalog::Catalog;
 use crate::control::{self, Control, Mark};
-use crate::disk::DiskFile;
 use crate::fault::{AppendError, Damage, Fault, Flaw, OpenError};
 use crate::frame::{Frame, HEADER, frame_len, u64_at};
 use crate::log::Shared;
@@ -28,8 +28,8 @@ use crate::segment::{self, DRAFT, Header, Marks, SEGMENT_HEADER, Segment, fault,
 use crate::tail::Tail;
 use crate::writer::Writer;
 
-/// How much is copied at a time.
-const COPY_CHUNK: usize = 1 << 20;
+/// How much is written once more at a time.
+const CHUNK: u64 = 1 << 20;
 /// At most so many tails are kept that were cut off at one position.
 const MAX_TAILS: usize = 1000;
 /// Looking for a frame after wrong bytes may checksum so many times the bytes looked at. Only bytes made to look like
@@ -91,7 +91,7 @@ pub(crate) fn open(options: LogOptions) -> Result<(Shared, Recovered), OpenError
     assert_eq!(scanned.last.first, last, "the last segment is written on");
     let (end, time_ms, lineage) = (scanned.end, scanned.time_ms, scanned.lineage.clone());
     let mut tail = Tail::new(&header, end, time_ms, lineage, options.segment_bytes);
-    let (segment, recovered) = repair(&options, start, mark, &header, scanned)?;
+    let (segment, recovered) = repair(&options, start, mark, scanned)?;
     let control = if recovered.damage.is_some() {
         tail.shut(AppendError::ReadOnly);
         None
@@ -109,29 +109,24 @@ fn repair(
     options: &LogOptions,
     start: Lsn,
     mark: Option<Mark>,
-    header: &Header,
     scanned: Scanned,
 ) -> Result<(Segment, Recovered), OpenError> {
     let Scanned { last, end, time_ms, lineage, verdict } = scanned;
     let closed = mark == Some(Mark { state: control::State::Closed, synced: end });
+    let doubtful = known_synced(options, mark).max(last.first);
     let (clean, torn, damage) = (false, None, None);
     let mut found = Recovered { start, end, time_ms, lineage, clean, torn, damage };
-    let segment = match verdict {
-        Verdict::Damaged(damage) => {
-            found.damage = Some(damage);
-            last
-        }
-        Verdict::Whole if closed => {
-            found.clean = true;
-            last
-        }
-        Verdict::Whole => rewrite(options, &last, header, end)?,
+    match verdict {
+        Verdict::Damaged(damage) => found.damage = Some(damage),
+        Verdict::Whole if closed => found.clean = true,
+        Verdict::Whole => rewrite(&last, doubtful, end)?,
         Verdict::Torn(what) => {
             found.torn = Some(save_tail(options, &last, end, what)?);
-            rewrite(options, &last, header, end)?
+            cut(&last, end)?;
+            rewrite(&last, doubtful, end)?;
         }
-    };
-    Ok((segment, found))
+    }
+    Ok((last, found))
 }
 
 /// Begins a log in an empty folder.
@@ -331,19 +326,20 @@ fn save_tail(options: &LogOptions, segment: &Segment, from: Lsn, what: Flaw) -> 
     Ok(TornTail { path, offset, lsn: from, bytes: bytes.len() as u64, what, saved_to })
 }
 
-/// Replaces the segment by a durable copy of its frames below `end`.
-fn rewrite(options: &LogOptions, old: &Segment, header: &Header, end: Lsn) -> Result<Segment, Fault> {
-    Segment::create_filled(&*options.disk, &options.dir, header, |new, path| copy_frames(old, end, new, path))
+fn cut(segment: &Segment, end: Lsn) -> Result<(), Fault> {
+    let offset = segment.offset(end);
+    segment.file.cut(offset).map_err(|e| fault(&segment.path, offset, "cut", e))
 }
 
-fn copy_frames(old: &Segment, end: Lsn, new: &dyn DiskFile, path: &Path) -> Result<(), Fault> {
-    let mut at = old.first;
+/// Makes the frames from `from` to `end`, which is the file's, durable, whatever has become of them.
+fn rewrite(segment: &Segment, from: Lsn, end: Lsn) -> Result<(), Fault> {
+    let mut at = from;
     while at < end {
-        let upto = end.min(at + COPY_CHUNK as u64);
-        let bytes = read_range(old, at, upto)?;
+        let upto = end.min(at + CHUNK);
+        let bytes = read_range(segment, at, upto)?;
         assert_eq!(bytes.len() as u64, upto - at, "the frames were read a moment ago");
-        write_all(new, path, &bytes, old.offset(at))?;
+        write_all(&*segment.file, &segment.path, &bytes, segment.offset(at))?;
         at = upto;
     }
-    Ok(())
+    segment.file.sync().map_err(|e| fault(&segment.path, segment.offset(from), "sync", e))
 }

@@ -121,21 +121,10 @@ pub(crate) struct Segment {
 impl Segment {
     /// Makes the file of a new segment, durable and empty but for its header. One of the same name is replaced.
     pub(crate) fn create(disk: &dyn Disk, dir: &Path, header: &Header) -> Result<Segment, Fault> {
-        Segment::create_filled(disk, dir, header, |_, _| Ok(()))
-    }
-
-    /// As [`Segment::create`], with frames that `fill` writes before anything becomes visible.
-    pub(crate) fn create_filled(
-        disk: &dyn Disk,
-        dir: &Path,
-        header: &Header,
-        fill: impl FnOnce(&dyn DiskFile, &Path) -> Result<(), Fault>,
-    ) -> Result<Segment, Fault> {
         let path = path(dir, header.first);
         let draft = path.with_extension(DRAFT);
         let file = disk.create(&draft).map_err(|e| fault(&draft, 0, "create", e))?;
         write_all(&*file, &draft, &header.encode(), 0)?;
-        fill(&*file, &draft)?;
         file.sync().map_err(|e| fault(&draft, 0, "sync", e))?;
         disk.rename(&draft, &path).map_err(|e| fault(&draft, 0, "rename", e))?;
         disk.sync_dir(dir).map_err(|e| fault(dir, 0, "sync the folder", e))?;

@@ -183,6 +183,19 @@ struct CrashFile {
     file: Arc<dyn DiskFile>,
 }
 
+impl CrashFile {
+    /// Keeps what is durable before something else is there.
+    fn remember(&self, state: &mut State) -> io::Result<()> {
+        if let Entry::Vacant(vacant) = state.unsynced.entry(self.id) {
+            let mut durable = vec![0; self.file.size()? as usize];
+            let read = self.file.read_at(&mut durable, 0)?;
+            assert_eq!(read, durable.len(), "a file in memory is read in one piece");
+            vacant.insert(durable);
+        }
+        Ok(())
+    }
+}
+
 impl DiskFile for CrashFile {
     fn size(&self) -> io::Result<u64> {
         self.file.size()
@@ -197,13 +210,13 @@ impl DiskFile for CrashFile {
         if state.full && offset + bytes.len() as u64 > self.file.size()? {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        if let Entry::Vacant(vacant) = state.unsynced.entry(self.id) {
-            let mut durable = vec![0; self.file.size()? as usize];
-            let read = self.file.read_at(&mut durable, 0)?;
-            assert_eq!(read, durable.len(), "a file in memory is read in one piece");
-            vacant.insert(durable);
-        }
+        self.remember(&mut state)?;
         self.file.write_at(bytes, offset)
+    }
+
+    fn cut(&self, len: u64) -> io::Result<()> {
+        self.remember(&mut self.disk.0.lock())?;
+        self.file.cut(len)
     }
 
     fn sync(&self) -> io::Result<()> {

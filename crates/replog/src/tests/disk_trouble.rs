@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fake_disk::{FakeDisk, Trouble, Works};
+use super::fake_disk::{FakeDisk, Rng, Trouble, Works};
 use super::*;
 use crate::{AppendError, Health, WriteOutcome};
 
@@ -111,6 +111,47 @@ fn a_failed_fsync_is_fatal() {
     assert_eq!(log.append(1, b"y"), Err(AppendError::Failed));
     let (_, found) = open(&options(&disk));
     assert!(!found.clean);
+}
+
+/// After a failed fsync the kernel shows bytes that no disk holds.
+#[test]
+fn what_a_start_has_found_is_on_the_disk() {
+    for seed in 0..40 {
+        let disk = FakeDisk::new();
+        let (_, fatal) = noting();
+        let (log, _) = open(&LogOptions { fatal, ..options(&disk) });
+        log.append(1, b"synced").unwrap();
+        sync(&log);
+        let end = log.append(1, b"shown by the kernel only").unwrap().end;
+        log.step_writer();
+        disk.set(Trouble { sync: Works::No, ..Trouble::NONE });
+        log.step_syncer();
+        assert_eq!(log.health(), Health::Failed);
+        drop(log);
+        disk.set(Trouble::NONE);
+        let (log, found) = open(&options(&disk));
+        assert_eq!((found.end, payloads(&log).len()), (end, 2));
+        drop(log);
+        disk.crash(&mut Rng(seed));
+        let (log, found) = open(&options(&disk));
+        assert_eq!((found.end, found.torn, payloads(&log).len()), (end, None, 2), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_start_after_a_crash_needs_room_for_the_tail_only() {
+    let disk = FakeDisk::new();
+    let (log, _) = open(&options(&disk));
+    log.append(1, &[7; 50_000]).unwrap();
+    let end = log.append(1, &[8; 50_000]).unwrap().end;
+    log.step_writer();
+    disk.set(Trouble { space: 40, ..Trouble::NONE });
+    log.append(1, &[9; 50_000]).unwrap();
+    log.step_writer();
+    drop(log);
+    disk.set(Trouble { space: 200, ..Trouble::NONE });
+    let (log, found) = open(&options(&disk));
+    assert_eq!((found.end, found.torn.map(|torn| torn.bytes), payloads(&log).len()), (end, Some(40), 2));
 }
 
 #[test]

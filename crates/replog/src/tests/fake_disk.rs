@@ -31,6 +31,8 @@ type Inode = Arc<Mutex<Content>>;
 struct Content {
     now: Vec<u8>,
     durable: Vec<u8>,
+    /// Which bytes of `now` the next sync writes. One that fails forgets them, as kernels do.
+    dirty: Vec<bool>,
 }
 
 /// What the disk does wrong.
@@ -127,7 +129,7 @@ impl FakeDisk {
     }
 
     pub(super) fn put(&self, path: &Path, bytes: &[u8]) {
-        let content = Content { now: bytes.to_vec(), durable: bytes.to_vec() };
+        let content = Content { now: bytes.to_vec(), durable: bytes.to_vec(), dirty: vec![false; bytes.len()] };
         let inode = Arc::new(Mutex::new(content));
         let mut state = self.0.lock();
         state.names.insert(path.to_owned(), inode.clone());
@@ -165,6 +167,15 @@ impl Content {
             }
         }
         self.durable = self.now.clone();
+        self.dirty = vec![false; len];
+    }
+
+    fn sync(&mut self) {
+        self.durable.resize(self.now.len(), 0);
+        for (at, dirty) in self.dirty.iter_mut().enumerate().filter(|(_, dirty)| **dirty) {
+            self.durable[at] = self.now[at];
+            *dirty = false;
+        }
     }
 }
 
@@ -250,16 +261,30 @@ impl DiskFile for FakeFile {
         let grown = old.max(offset + n);
         content.now.resize(grown, 0);
         content.now[offset..offset + n].copy_from_slice(&bytes[..n]);
+        content.dirty.resize(grown, true);
+        content.dirty[offset..offset + n].fill(true);
         state.trouble.space -= grown - old;
         Ok(n)
     }
 
-    fn sync(&self) -> io::Result<()> {
-        self.disk.run_meanwhile();
-        self.disk.0.lock().trouble.sync.check()?;
+    fn cut(&self, len: u64) -> io::Result<()> {
         self.disk.0.lock().trouble.burn_fuse()?;
         let mut content = self.inode.lock();
-        content.durable = content.now.clone();
+        content.now.truncate(len as usize);
+        content.dirty.truncate(len as usize);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.disk.run_meanwhile();
+        let mut state = self.disk.0.lock();
+        let mut content = self.inode.lock();
+        if let Err(error) = state.trouble.sync.check() {
+            content.dirty.fill(false);
+            return Err(error);
+        }
+        state.trouble.burn_fuse()?;
+        content.sync();
         Ok(())
     }
 }
