@@ -40,6 +40,8 @@ pub struct Node {
     entered_for: Cause,
     /// When the last control link was lost, while there is none.
     down_since: Option<Millis>,
+    /// Since when not everything flows that is to flow; see [`Node::flows`].
+    cut_since: Option<Millis>,
     last_heal: Option<Millis>,
     losses: Losses,
     /// The largest `max_parallel_syncs` so far: a smaller one ends no full sync that runs.
@@ -122,6 +124,7 @@ impl Node {
             entered_at: now,
             entered_for: Cause::Start,
             down_since: is_replica.then_some(now),
+            cut_since: is_replica.then_some(now),
             last_heal: None,
             losses: Losses::default(),
             most_slots,
@@ -135,6 +138,7 @@ impl Node {
         self.common.now = self.common.now.max(now);
         self.take(input);
         self.do_what_is_due();
+        self.note_cut();
         if self.common.unsaved {
             self.common.unsaved = false;
             self.common.out.persist = Some(self.common.ledger.clone());
@@ -218,6 +222,30 @@ impl Node {
             ) => Standing::Adrift,
             // Neither here nor at the primary.
             None => Standing::Following,
+        }
+    }
+
+    /// Notes since when the link as a whole is down, whichever machines are the reason and however they change meanwhile.
+    fn note_cut(&mut self) {
+        if self.role() != Role::Replica || self.flows() {
+            self.cut_since = None;
+        } else {
+            self.cut_since.get_or_insert(self.common.now);
+        }
+    }
+
+    /// Whether everything flows to this replica that its primary has, but for databases that an operator has detached.
+    fn flows(&self) -> bool {
+        match &self.state {
+            // What is in NoConnect while the node is connected is detached.
+            NodeState::Connected(connected) => connected.shards.values().all(|state| match state {
+                ShardState::Connected(_) | ShardState::NoConnect => true,
+                ShardState::TryConnect(_)
+                | ShardState::WaitReply(_)
+                | ShardState::WaitDbSync(_)
+                | ShardState::Error => false,
+            }),
+            NodeState::NoConnect(_) | NodeState::Connect | NodeState::Connecting { .. } | NodeState::Error => false,
         }
     }
 

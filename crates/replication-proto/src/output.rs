@@ -259,7 +259,7 @@ impl Alarm {
     pub const fn cleared_when(self) -> &'static str {
         match self {
             Alarm::ShardError | Alarm::Diverged => "the shard is connected",
-            Alarm::RetriesExhausted => "the machine is connected, or an operator resets it",
+            Alarm::RetriesExhausted => "the machine is connected, an operator resets it, or the limit is raised",
             Alarm::Lag => "everything is applied that was announced 10 s ago",
             Alarm::LinkFlapping => "the fifth last loss is five minutes ago",
             Alarm::FullSyncLoop => "the shard is connected for `repl-stable-after`",

@@ -45,7 +45,7 @@ impl Retry {
         if cause.is_charged() {
             self.charged = self.charged.saturating_add(1);
         }
-        if config.retry_limit > 0 && self.charged >= config.retry_limit {
+        if self.is_spent(config) {
             self.pause = Pause::Rest(now);
             return Next::Spent;
         }
@@ -104,12 +104,20 @@ impl Retry {
         }
     }
 
-    /// No pause is longer than the parameters now allow.
+    /// No pause is longer than the parameters now allow, and a rest ends if they allow more failures than there were.
     pub fn reconfigure(&mut self, now: Millis, config: &Config) {
-        if let Pause::Until(at) = self.pause {
-            let longest = cap(Class::SelfInflicted, config);
-            self.pause = Pause::Until(at.min(now + longest + longest));
+        match self.pause {
+            Pause::Until(at) => {
+                let longest = cap(Class::SelfInflicted, config);
+                self.pause = Pause::Until(at.min(now + longest + longest));
+            }
+            Pause::Rest(_) if self.is_spent(config) => {}
+            Pause::Rest(_) => self.pause = Pause::Until(now),
         }
+    }
+
+    fn is_spent(&self, config: &Config) -> bool {
+        config.retry_limit > 0 && self.charged >= config.retry_limit
     }
 }
 

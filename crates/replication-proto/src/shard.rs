@@ -205,7 +205,7 @@ impl ShardState {
         let stalled = |moved_at: Millis| Some(moved_at + config.progress_timeout);
         match self {
             ShardState::NoConnect => None,
-            ShardState::TryConnect(Wait::Pause) | ShardState::Error => memory.retry.due(config),
+            ShardState::TryConnect(Wait::Pause) | ShardState::Error => self.retry_due(memory, config),
             ShardState::TryConnect(Wait::Slot(look_at)) => Some(*look_at),
             ShardState::TryConnect(Wait::Install) | ShardState::WaitDbSync(Sync::Installing) => {
                 memory.install.as_ref().and_then(|install| stalled(install.moved_at))
@@ -219,6 +219,18 @@ impl ShardState {
             ShardState::Connected(following) => {
                 stalled(following.grew_at).map(|at| at.min(following.heard_at + config.timeout))
             }
+        }
+    }
+
+    /// When it asks again; `None` while nothing is to be asked again, an operator must, or a slot or an install says when.
+    pub fn retry_due(&self, memory: &Memory, config: &Config) -> Option<Millis> {
+        match self {
+            ShardState::TryConnect(Wait::Pause) | ShardState::Error => memory.retry.due(config),
+            ShardState::NoConnect
+            | ShardState::TryConnect(Wait::Slot(_) | Wait::Install)
+            | ShardState::WaitReply(_)
+            | ShardState::WaitDbSync(_)
+            | ShardState::Connected(_) => None,
         }
     }
 }

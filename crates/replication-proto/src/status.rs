@@ -51,6 +51,8 @@ pub struct NodeStatus {
     pub limit: u32,
     /// When it acts next by itself; `None` if it only reacts.
     pub next_at: Option<Millis>,
+    /// When it tries again; `None` while nothing is to be tried again, or not by itself.
+    pub retry_at: Option<Millis>,
     /// Whom it follows.
     pub primary: Option<Address>,
     /// Who that is, while connected.
@@ -59,6 +61,9 @@ pub struct NodeStatus {
     pub heard_at: Option<Millis>,
     /// When the control link was last lost; `None` while it is up, or if it never was.
     pub down_since: Option<Millis>,
+    /// Since when not everything flows here that the primary has, but for detached databases; `None` while it does, and on
+    /// a node that follows nobody.
+    pub cut_since: Option<Millis>,
     /// How long the last repair of the link took.
     pub last_heal: Option<Millis>,
 }
@@ -80,6 +85,8 @@ pub struct ShardStatus {
     pub limit: u32,
     /// When it acts next by itself; `None` if it only reacts.
     pub next_at: Option<Millis>,
+    /// When it asks again; `None` while nothing is to be asked again, or not by itself at a time that is known.
+    pub retry_at: Option<Millis>,
     /// Whether an operator detached it.
     pub detached: bool,
     /// How far it is, as last reported; `None` before it first followed since the start.

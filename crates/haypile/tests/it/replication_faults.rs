@@ -157,8 +157,12 @@ fn a_replica_that_starts_without_its_primary_tells_what_it_knows() {
     until("the database to be told", || !info(&mut replica, "repl_db0").is_empty());
     let told = ["offset", "lag_bytes", "lag_ms"].map(|name| field(&mut replica, 0, name));
     assert_eq!(told, [&offset, "-1", "-1"]);
+    assert_eq!(field(&mut replica, 0, "next_retry_ms"), "-1", "the instance retries, not the database");
+    assert_ne!(info(&mut replica, "repl_next_retry_ms"), "-1");
 
     pair.proxy.set(Weather::Fair);
     until_up(&pair.replica);
     until("the lag to be known", || field(&mut replica, 0, "lag_bytes") == "0");
+    let told = [field(&mut replica, 0, "next_retry_ms"), info(&mut replica, "repl_next_retry_ms")];
+    assert_eq!(told, ["-1", "-1"], "nothing is to be tried again");
 }

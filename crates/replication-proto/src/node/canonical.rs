@@ -27,6 +27,7 @@ impl Node {
         node.entered_at = Millis(0);
         node.entered_for = crate::Cause::Start;
         node.down_since = None;
+        node.cut_since = None;
         node.last_heal = None;
         node.losses = Losses::default();
         match &mut node.state {

@@ -91,10 +91,22 @@ impl Node {
                 Some(*since + config.progress_timeout)
             }
             NodeState::NoConnect(Lead::Promoting(Promotion::Failed)) | NodeState::Connect | NodeState::Error => {
-                self.retry.due(config)
+                self.retry_due()
             }
             NodeState::Connecting { since, .. } => Some(*since + config.connect_timeout),
             NodeState::Connected(connected) => Some(connected.heard_at + config.timeout),
+        }
+    }
+
+    /// When the node tries again what failed; `None` while nothing is to be tried again, or only an operator can.
+    pub(super) fn retry_due(&self) -> Option<Millis> {
+        match &self.state {
+            NodeState::NoConnect(Lead::Promoting(Promotion::Failed)) | NodeState::Connect | NodeState::Error => {
+                self.retry.due(&self.common.config)
+            }
+            NodeState::NoConnect(Lead::Primary | Lead::Promoting(Promotion::Waits(_) | Promotion::Ordered(..)))
+            | NodeState::Connecting { .. }
+            | NodeState::Connected(_) => None,
         }
     }
 

@@ -212,9 +212,14 @@ impl Node {
 
     pub(super) fn configure(&mut self, config: Config) {
         let config = config.bounded();
-        self.retry.reconfigure(self.common.now, &config);
-        for memory in self.memories.values_mut() {
-            memory.retry.reconfigure(self.common.now, &config);
+        let now = self.common.now;
+        let retries = self.memories.iter_mut().map(|(db, memory)| (Level::Shard(*db), &mut memory.retry));
+        for (level, retry) in core::iter::once((Level::Node, &mut self.retry)).chain(retries) {
+            let rested = retry.rests();
+            retry.reconfigure(now, &config);
+            if rested && !retry.rests() {
+                self.common.clear(level, Alarm::RetriesExhausted);
+            }
         }
         let runs = self.common.config.max_parallel_syncs.max(config.max_parallel_syncs);
         self.most_slots = self.most_slots.max(runs as usize);

@@ -38,10 +38,12 @@ impl Node {
             attempt: self.retry.attempt,
             limit: self.common.config.retry_limit,
             next_at: self.node_due(),
+            retry_at: self.retry_due(),
             primary: self.common.ledger.primary.clone(),
             upstream: connected.map(|connected| connected.upstream.node),
             heard_at: connected.map(|connected| connected.heard_at),
             down_since: self.down_since,
+            cut_since: self.cut_since,
             last_heal: self.last_heal,
         }
     }
@@ -60,6 +62,7 @@ impl Node {
             attempt: memory.retry.attempt,
             limit: self.common.config.retry_limit,
             next_at: state.and_then(|state| state.due(memory, &self.common.config)),
+            retry_at: state.and_then(|state| state.retry_due(memory, &self.common.config)),
             detached: self.common.ledger.detached.contains(&db),
             positions: memory.positions,
             lag: lag(memory, state, now),

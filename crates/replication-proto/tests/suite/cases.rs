@@ -385,6 +385,63 @@ fn a_database_created_on_the_primary_is_followed_at_once() {
     assert_eq!(world.node.status().shards.len(), 3);
 }
 
+/// What Sentinel weighs candidates by: it grows for as long as the link as a whole is down, whatever the machines do
+/// meanwhile.
+#[test]
+fn the_link_is_down_since_its_first_shard_was() {
+    let config = Config { timeout: MINUTE.times(60), jitter_percent: 0, ..Config::default() };
+    let mut world = World::new(config, [0, 9]);
+    assert_eq!(world.node.status().node.cut_since, Some(Millis(0)), "since the start");
+    world.heal(Millis(1_000));
+    world.run_for(Millis(500));
+    assert_eq!(world.node.status().node.cut_since, None);
+    let lost_at = world.now;
+    world.behave(Manners::Silent);
+    for cause in [Cause::Closed, Cause::AuthRefused, Cause::AuthRefused, Cause::Refused] {
+        let link = world.open.asks[&Db(9)];
+        drop(world.step(Input::ShardLost { db: Db(9), link, cause }));
+        world.run_until(world.now + Millis(8_000), |world| world.state(Db(9)) == Some(ShardStateName::WaitReply));
+        assert_eq!(world.node.status().node.cut_since, Some(lost_at), "{}", text::states(&world.node));
+    }
+    world.cut(Cause::Closed);
+    assert_eq!(world.node.status().node.cut_since, Some(lost_at), "the control link, too");
+    world.behave(Manners::Perfect);
+    world.heal(Millis(10_000));
+    assert_eq!(world.node.status().node.cut_since, None);
+    drop(world.step(Input::DbSlaveOf(Db(9), DbOrder::NoOne)));
+    assert_eq!(world.node.status().node.cut_since, None, "what is detached is no loss");
+    drop(world.step(Input::NoOne));
+    assert_eq!(world.node.status().node.cut_since, None, "a primary has no link");
+}
+
+/// What an operator sees of the next try: there is one only where something failed, and none in a rest without an end.
+#[test]
+fn a_next_try_is_told_only_where_there_is_one() {
+    let config = Config { jitter_percent: 0, retry_limit: 2, retry_cooldown: Millis(0), ..Config::default() };
+    let mut world = World::new(config.clone(), [0]);
+    let told = |world: &World| {
+        let status = world.node.status();
+        (status.node.retry_at, status.shards.first().and_then(|shard| shard.retry_at))
+    };
+    world.heal(MINUTE);
+    assert_eq!(told(&world), (None, None), "all is well");
+    world.behave(Manners::Silent);
+    drop(world.step(Input::ShardLost { db: DB, link: link(&world), cause: Cause::Closed }));
+    assert_eq!(told(&world), (None, Some(world.now + config.backoff_min)));
+    world.run_for(config.backoff_min);
+    assert_eq!(told(&world), (None, None), "it has asked");
+    drop(world.step(Input::ShardLost { db: DB, link: link(&world), cause: Cause::Closed }));
+    assert_eq!(world.state(DB), Some(ShardStateName::Error));
+    assert_eq!(told(&world), (None, None), "it rests");
+    world.cut(Cause::Closed);
+    assert_eq!(told(&world), (Some(world.now + config.backoff_min), None), "shards wait for the node");
+    world.run_for(config.backoff_min);
+    world.cut(Cause::Refused);
+    assert_eq!(told(&world), (None, None), "both rest");
+    drop(world.step(Input::Configure(Config { retry_limit: 0, ..config })));
+    assert_eq!(world.node.status().node.state, NodeStateName::Connecting);
+}
+
 #[test]
 fn a_position_moves_the_lag() {
     let mut world = connected();

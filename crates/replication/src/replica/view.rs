@@ -38,17 +38,7 @@ impl View {
     /// For how long not everything flows, in milliseconds; 0 if it does.
     #[must_use]
     pub fn down_ms(&self) -> u64 {
-        let node = &self.status.node;
-        if self.is_up() {
-            return 0;
-        }
-        match node.down_since {
-            Some(since) => self.age_ms(since),
-            None => {
-                let down = self.status.shards.iter().filter(|shard| shard.state != ShardStateName::Connected);
-                down.map(|shard| self.age_ms(shard.since)).max().unwrap_or_default()
-            }
-        }
+        self.status.node.cut_since.map_or(0, |since| self.age_ms(since))
     }
 
     /// Bytes that are here and bytes of all files, of the full syncs that are under way together.

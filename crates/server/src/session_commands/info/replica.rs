@@ -51,7 +51,7 @@ pub(super) fn machines(shared: &Shared, lines: &mut Lines) {
     lines.put("repl_state_since_ms", view.age_ms(node.since));
     lines.put("repl_cause", node.cause.as_str());
     lines.put("repl_attempt", format!("{}/{}", node.attempt, node.limit));
-    lines.put("repl_next_retry_ms", node.next_at.map_or(0, |at| view.until_ms(at)));
+    lines.put("repl_next_retry_ms", signed(node.retry_at.map(|at| view.until_ms(at))));
     lines.put("repl_last_heal_ms", node.last_heal.map_or(0, |heal| heal.0));
     lines.put("repl_alarms", view.status.alarms.len());
     for shard in &view.status.shards {
@@ -60,7 +60,6 @@ pub(super) fn machines(shared: &Shared, lines: &mut Lines) {
 }
 
 fn machine(shared: &Shared, view: &View, shard: &ShardStatus) -> String {
-    let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let mut text = format!(
         "state={},since_ms={},cause={},attempt={}/{},next_retry_ms={},detached={},offset={},lag_bytes={},lag_ms={},last_heal_ms={}",
         shard.state.as_str(),
@@ -68,11 +67,11 @@ fn machine(shared: &Shared, view: &View, shard: &ShardStatus) -> String {
         shard.cause,
         shard.attempt,
         shard.limit,
-        shard.next_at.map_or(0, |at| view.until_ms(at)),
+        signed(shard.retry_at.map(|at| view.until_ms(at))),
         u8::from(shard.detached),
         positions(shared, shard).applied,
-        shard.lag.map_or(-1, |lag| signed(lag.bytes)),
-        shard.lag.map_or(-1, |lag| signed(lag.age.0)),
+        signed(shard.lag.map(|lag| lag.bytes)),
+        signed(shard.lag.map(|lag| lag.age.0)),
         shard.last_heal.map_or(0, |heal| heal.0),
     );
     if let Some(transfer) = &shard.transfer {
@@ -86,6 +85,11 @@ fn machine(shared: &Shared, view: &View, shard: &ShardStatus) -> String {
         }
     }
     text
+}
+
+/// A figure as INFO shows it: -1 where there is none.
+fn signed(figure: Option<u64>) -> i64 {
+    figure.map_or(-1, |figure| i64::try_from(figure).unwrap_or(i64::MAX))
 }
 
 /// What a transfer does, how far it is, and of how much: percent or bytes.
