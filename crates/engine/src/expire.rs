@@ -6,6 +6,7 @@
 //! hash that is not in memory wait until somebody reads it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use keyspace::map::{self, MapError};
 use keyspace::{Kind, Millis, Record, View};
@@ -27,6 +28,9 @@ const DELETES_A_SWEEP: usize = 10_000;
 const FIELDS_A_SWEEP: usize = 10_000;
 /// Fields of an exploded hash that one run removes at most: its lock is not held for long, its frame is not large.
 const FIELDS_A_RUN: usize = 128;
+
+/// A primary that nobody has written to since it was opened, or promoted, deletes nothing for so long.
+const REST: Duration = Duration::from_mins(1);
 
 /// Where the sweeps of a shard are.
 #[derive(Debug, Default)]
@@ -69,6 +73,10 @@ impl Sweep {
 pub fn sweep(shard: &Shard, instance: &Instance, scratch: &mut Scratch) {
     let sweep = &shard.sweep;
     if !sweep.worthwhile.load(Ordering::Relaxed) || shard.refuses_writes().is_some() {
+        return;
+    }
+    // A primary that has just been started may yet have to follow another one: it does not part from it for this.
+    if shard.rested().is_some_and(|rested| rested < REST) {
         return;
     }
     let clock = (instance.options.clock)();

@@ -231,20 +231,20 @@ impl Instance {
         }
         let mut recoveries = Vec::new();
         for database in found {
-            recoveries.push(instance.ballast.steady(|| instance.open_shard(database, clock))?);
+            recoveries.push(instance.ballast.steady(|| instance.open_shard(database))?);
         }
         instance.ballast.take();
         Ok((instance, recoveries))
     }
 
     /// Opens a database as one of the present role.
-    pub(crate) fn open_shard(&self, database: usize, clock: Millis) -> Result<Recovery, Fault> {
+    pub(crate) fn open_shard(&self, database: usize) -> Result<Recovery, Fault> {
         let dir = self.folder.database(database)?;
         let id = self.new_id(database);
         let (shard, recovery) = recovery::open(&self.options, &self.budget, id, dir, &mut |_, _| {})?;
         shard.set_role(self.role());
         if self.role() == Role::Primary && !shard.is_damaged() {
-            recovery::begin_epoch(&shard, clock)?;
+            recovery::rest(&shard)?;
         }
         self.renew(&shard);
         assert!(self.slots[database].put(Arc::new(shard)).is_none(), "a database is opened once");
@@ -282,17 +282,32 @@ impl Instance {
         self.slots.iter().filter_map(Slot::get)
     }
 
+    /// Begins the reign of a primary that has not written to a database yet, and makes that durable. Otherwise does nothing.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn begin_reign(&self, database: usize, clock: Millis) -> Result<(), Fault> {
+        let _changing = self.changing.lock();
+        self.shard(database).map_or(Ok(()), |shard| recovery::begin_reign(&shard, clock))
+    }
+
+    /// Whether a database's history is still what it was when this primary opened or took it.
+    #[must_use]
+    pub fn rests(&self, database: usize) -> bool {
+        self.shard(database).is_some_and(|shard| shard.rests())
+    }
+
     /// A database to write to, made if need be. Waits for the disk.
     ///
     /// # Errors
     /// When it cannot be made; `ReadOnly` when it is missing on a replica.
-    pub fn create_shard(&self, database: usize, clock: Millis) -> Result<ShardRef, Fault> {
+    pub fn create_shard(&self, database: usize) -> Result<ShardRef, Fault> {
         let _changing = self.changing.lock();
         if self.shard(database).is_none() {
             if self.role() == Role::Replica {
                 return Err(read_only(self.dir()));
             }
-            self.open_shard(database, clock)?;
+            self.open_shard(database)?;
         }
         Ok(self.shard(database).expect("the database was just opened"))
     }

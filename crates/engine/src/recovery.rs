@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use keyspace::record::LSN_BYTES;
 use keyspace::{Millis, Op, Ops, Record, RowsId};
-use lineage::{Epoch, Lsn, ReplId};
+use lineage::{Lsn, ReplId};
 use replog::{Damage, Kind, Log, LogOptions, OpenError, ReadError, TornTail};
 use smallvec::SmallVec;
 
@@ -21,7 +21,7 @@ use crate::hot::{Entry, InStore};
 use crate::instance::Options;
 use crate::rows::{Birth, RowChange, RowKey, RowRange};
 use crate::settle::{self, Settling, marks};
-use crate::shard::{Parts, Shard};
+use crate::shard::{Parts, Shard, next_epoch};
 use crate::slot::ShardId;
 use crate::store::{Found, Presence, Reach, Store};
 
@@ -49,7 +49,7 @@ pub struct Recovery {
     pub rebuilt: bool,
 }
 
-/// Opens the shard in `dir`, which is made when missing. Nobody's reign begins: see [`begin_epoch`].
+/// Opens the shard in `dir`, which is made when missing. Nobody's reign begins: see [`rest`].
 ///
 /// `progress` is told how many bytes of log have been replayed, and how many there are to replay: after each step, so that
 /// whoever waits knows that it gets on.
@@ -484,10 +484,23 @@ fn apply(entry: &mut Entry, op: &Op<'_>) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Begins a reign: nobody can take what follows for the continuation of what this node may have lost.
-pub fn begin_epoch(shard: &Shard, clock: Millis) -> Result<(), Fault> {
-    let epoch = shard.log.lineage().current().map_or(Epoch(1), |era| era.epoch.next());
-    let appended = shard.log.append_epoch(clock.0, epoch, random_id(&shard.dir)?);
+/// Has the shard of a primary begin a reign before its next frame: see [`begin_reign`]. Until then nothing is written.
+pub fn rest(shard: &Shard) -> Result<(), Fault> {
+    shard.set_rest(random_id(&shard.dir)?);
+    Ok(())
+}
+
+/// Begins the reign that the shard has put off, if it has: nobody can take what follows for the continuation of what this
+/// node may have lost. Only one thread may be in here.
+pub fn begin_reign(shard: &Shard, clock: Millis) -> Result<(), Fault> {
+    let Some(id) = shard.next_reign() else { return Ok(()) };
+    append_epoch(shard, clock, id)?;
+    shard.end_rest();
+    Ok(())
+}
+
+fn append_epoch(shard: &Shard, clock: Millis, id: ReplId) -> Result<(), Fault> {
+    let appended = shard.log.append_epoch(clock.0, next_epoch(&shard.log.lineage()), id);
     let end = appended.map_err(|error| shard.corrupt(&error.to_string()))?.end;
     shard.note_time(Millis(shard.log.time_ms()));
     for _ in 0..100 {

@@ -3,7 +3,7 @@
 //! ```text
 //!            demote: no commit after it; generations go up
 //! Primary <------------------------------------------------> Replica
-//!            promote: appliers end, a fresh epoch in each log, synced; then the first write
+//!            promote: appliers end; a fresh epoch in each log, synced, before its first write
 //! ```
 //!
 //! A *generation* names a stretch of time in which a log is what its readers take it for. Whoever passes frames on
@@ -12,7 +12,6 @@
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use keyspace::Millis;
 use lineage::{Lineage, Lsn};
 
 use crate::changes::Changes;
@@ -110,13 +109,13 @@ impl Instance {
         self.note_role();
     }
 
-    /// From now on clients write: begins a reign in every database and makes that durable first. Waits for the end of
-    /// what is being applied, and for the disk. `clock` is the time now.
+    /// From now on clients write. Each database's reign begins before the first write to it, or before a replica is told
+    /// of it: a primary that is demoted again before that has parted from nobody. Waits for the end of what is being
+    /// applied.
     ///
     /// # Errors
-    /// A fault of a disk; the instance is a replica still. A log that already has the epoch then has parted from its
-    /// primary's.
-    pub fn promote(&self, clock: Millis) -> Result<(), Fault> {
+    /// When there are no random numbers for replication ids; the instance is a replica still.
+    pub fn promote(&self) -> Result<(), Fault> {
         let _changing = self.changing.lock();
         if self.role() == Role::Primary {
             return Ok(());
@@ -125,7 +124,7 @@ impl Instance {
             // From here on no frame of the old primary is taken, whatever becomes of the promotion.
             self.renew(&shard);
             let _applying = shard.applying.lock();
-            recovery::begin_epoch(&shard, clock)?;
+            recovery::rest(&shard)?;
         }
         self.role.role.store(Role::Primary as u8, Ordering::Release);
         for shard in self.shards() {
@@ -139,13 +138,13 @@ impl Instance {
     ///
     /// # Errors
     /// When it cannot be made, or the instance is no replica.
-    pub fn create_replica_shard(&self, database: usize, clock: Millis) -> Result<(), Fault> {
+    pub fn create_replica_shard(&self, database: usize) -> Result<(), Fault> {
         let _changing = self.changing.lock();
         if self.role() == Role::Primary {
             return Err(Fault::new(FaultKind::Io, "Only a replica makes a database without an epoch", self.dir()));
         }
         if self.shard(database).is_none() {
-            self.open_shard(database, clock)?;
+            self.open_shard(database)?;
         }
         Ok(())
     }

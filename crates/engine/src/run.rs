@@ -197,6 +197,10 @@ impl Instance {
                     txn.undo();
                     return Ok(Attempt::Lacks(Box::new(Need::Desk)));
                 }
+                if let Some(database) = txn.lacks_reign() {
+                    txn.undo();
+                    return Ok(Attempt::Lacks(Box::new(Need::Reign(database))));
+                }
                 let gate = txn.commit()?;
                 // That expired records are put away is nothing that replicas would have to confirm.
                 txn.scratch.tally().committed.set(!is_unchanged);
@@ -217,8 +221,8 @@ impl Instance {
     fn expire_met(&self, txn: &mut Txn<'_>, request: &Request<'_>) -> Result<(), Stop> {
         let (Scope::Keys(keys), [part]) = (request.scope, &txn.parts[..]) else { return Ok(()) };
         let Some(shard) = part.shard else { return Ok(()) };
-        let may_write = self.role() == Role::Primary && shard.refuses_writes().is_none() && !shard.log.is_full();
-        if may_write && self.budget.has_room() && !self.holds_expiry(txn.now) {
+        let takes_writes = shard.refuses_writes().is_none() && !shard.rests() && !shard.log.is_full();
+        if self.role() == Role::Primary && takes_writes && self.budget.has_room() && !self.holds_expiry(txn.now) {
             let buried = txn.bury_stale(keys)?;
             shard.sweep.count(buried);
         }
@@ -276,7 +280,11 @@ impl Instance {
     pub(crate) fn fetch(&self, need: Need, fetched: &mut Fetched, clock: Millis) -> Result<(), Fault> {
         match need {
             Need::Desk => Ok(()),
-            Need::Shard(database) => self.create_shard(database, clock).map(drop),
+            Need::Shard(database) => {
+                self.create_shard(database)?;
+                self.begin_reign(database, clock)
+            }
+            Need::Reign(database) => self.begin_reign(database, clock),
             Need::Record { database, key, changes } => {
                 let Some(shard) = self.shard(database) else { return Ok(()) };
                 let mut bytes = Vec::new();

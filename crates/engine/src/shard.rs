@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keyspace::{Millis, RowsId};
+use lineage::{Epoch, Era, Lineage, ReplId};
 use parking_lot::{Mutex, MutexGuard};
 use replog::Log;
 
@@ -26,6 +27,8 @@ use crate::walk::{self, Cursors};
 const FAULT: u8 = 1;
 /// The same: a primary elsewhere writes it.
 const REPLICA: u8 = 2;
+/// Clients may write, but the first to do so begins a reign.
+const RESTS: u8 = 4;
 
 /// A stripe on cache lines of its own.
 #[derive(Debug, Default)]
@@ -59,9 +62,24 @@ pub struct Shard {
     next_rows: AtomicU64,
     last_time: AtomicU64,
     store_masked: AtomicBool,
-    /// See [`Shard::refuses_writes`]: bits of [`FAULT`] and [`REPLICA`].
+    /// See [`Shard::refuses_writes`]: bits of [`FAULT`], [`REPLICA`] and [`RESTS`].
     refuses: AtomicU8,
+    /// The reign that the next frame begins; there as long as [`RESTS`] is.
+    rest: Mutex<Option<Rest>>,
     refusal: Mutex<Option<Fault>>,
+}
+
+/// The number of the era that follows a history.
+pub(crate) fn next_epoch(lineage: &Lineage) -> Epoch {
+    lineage.current().map_or(Epoch(1), |era| era.epoch.next())
+}
+
+/// A primary that has not written yet: its history is still that of the primary before, which it can follow if need be.
+#[derive(Debug)]
+struct Rest {
+    /// The reign that its first frame will begin.
+    id: ReplId,
+    since: Instant,
 }
 
 /// How far settle and flush have got.
@@ -155,6 +173,7 @@ impl Shard {
             last_time: AtomicU64::new(parts.last_time),
             store_masked: AtomicBool::new(false),
             refuses: AtomicU8::new(if parts.refusal.is_some() { FAULT } else { 0 }),
+            rest: Mutex::default(),
             refusal: Mutex::new(parts.refusal),
         }
     }
@@ -296,12 +315,61 @@ impl Shard {
         *refusal = fault;
     }
 
-    /// Whether clients may write.
+    /// Whether clients may write. A replica has no reign to begin.
     pub(crate) fn set_role(&self, role: Role) {
         match role {
-            Role::Replica => self.refuses.fetch_or(REPLICA, Ordering::Relaxed),
+            Role::Replica => {
+                *self.rest.lock() = None;
+                self.refuses.fetch_and(!RESTS, Ordering::Relaxed);
+                self.refuses.fetch_or(REPLICA, Ordering::Relaxed)
+            }
             Role::Primary => self.refuses.fetch_and(!REPLICA, Ordering::Relaxed),
         };
+    }
+
+    /// The shard is a primary's, and waits for its first write to begin the reign `id`.
+    pub(crate) fn set_rest(&self, id: ReplId) {
+        *self.rest.lock() = Some(Rest { id, since: Instant::now() });
+        self.refuses.fetch_or(RESTS, Ordering::Relaxed);
+    }
+
+    /// The reign has begun.
+    pub(crate) fn end_rest(&self) {
+        self.refuses.fetch_and(!RESTS, Ordering::Relaxed);
+        *self.rest.lock() = None;
+    }
+
+    /// Whether the next frame must begin a reign.
+    #[inline]
+    pub(crate) fn rests(&self) -> bool {
+        self.refuses.load(Ordering::Relaxed) & RESTS != 0
+    }
+
+    /// The reign that the next frame begins, if it begins one.
+    pub(crate) fn next_reign(&self) -> Option<ReplId> {
+        self.rest.lock().as_ref().map(|rest| rest.id)
+    }
+
+    /// How long it has waited for the first write.
+    pub(crate) fn rested(&self) -> Option<Duration> {
+        self.rest.lock().as_ref().map(|rest| rest.since.elapsed())
+    }
+
+    /// The eras of the history, with the one that the next frame begins.
+    #[must_use]
+    pub fn history(&self) -> Lineage {
+        loop {
+            let (mut lineage, next, end) = (self.log.lineage(), self.next_reign(), self.log.end());
+            // The reign may begin meanwhile.
+            if self.log.lineage() != lineage {
+                continue;
+            }
+            if let Some(id) = next.filter(|id| lineage.current().is_none_or(|era| era.id != *id)) {
+                let era = Era { epoch: next_epoch(&lineage), id, first: end };
+                lineage.push(era).expect("a random id is new, and an era has its own frame at least");
+            }
+            return lineage;
+        }
     }
 
     /// Gives back the memory of a shard that nobody uses any more.

@@ -37,6 +37,8 @@ pub enum Need {
     Rows(RowsNeed),
     /// The shard of a database that has none yet.
     Shard(usize),
+    /// The reign of a database that has not been written to since it was opened, or taken.
+    Reign(usize),
     /// A thread that may take its time.
     Desk,
 }

@@ -27,6 +27,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use engine::Instance;
+use engine::instance::system_clock;
 use lineage::Lsn;
 use parking_lot::Mutex;
 use replication_proto::{Db, NodeId, Path, RunId, Standing};
@@ -269,6 +270,21 @@ impl Primary {
                 tokio::spawn(feed::serve(primary, link, ask));
             }
             Err(error) => tracing::warn!("a replica's link cannot be served: {error}"),
+        }
+    }
+
+    /// Begins the reigns that this node has put off, on a thread that may wait: nobody is told of a history that could still
+    /// become another one. Answers why that cannot be, if so.
+    async fn begin_reigns(&self) -> Option<String> {
+        let resting: Vec<usize> = (0..self.instance.databases()).filter(|db| self.instance.rests(*db)).collect();
+        if resting.is_empty() {
+            return None;
+        }
+        let instance = Arc::clone(&self.instance);
+        let begin = move || resting.into_iter().try_for_each(|db| instance.begin_reign(db, system_clock()));
+        match tokio::task::spawn_blocking(begin).await {
+            Ok(begun) => begun.err().map(|fault| format!("ERR no reign can begin here: {fault}")),
+            Err(ended) => Some(format!("ERR no reign can begin here: {ended}")),
         }
     }
 

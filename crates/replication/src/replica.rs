@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -56,6 +56,9 @@ use owner::Owner;
 const QUEUE: usize = 1024;
 /// How long an operator waits until an order is durable.
 const ORDER_PATIENCE: Duration = Duration::from_secs(5);
+/// How often an operator's thread looks whether a promotion is over: first, and at most.
+const PROMOTION_LOOK: Duration = Duration::from_millis(1);
+const PROMOTION_LOOK_MOST: Duration = Duration::from_millis(20);
 /// How long the owner may take to end.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -215,11 +218,12 @@ impl Replica {
         Ok(())
     }
 
-    /// Has an order carried out; returns when it is durable. Blocks.
+    /// Has an order carried out; returns when it is durable, and this node a primary if it is to be one. Blocks.
     ///
     /// # Errors
-    /// A sentence, when it is not durable in time: the order stands all the same, and is tried on.
+    /// A sentence, when that is not so in time: the order stands all the same, and is tried on.
     pub fn order(&self, order: Order) -> Result<(), String> {
+        let (deadline, leads) = (Instant::now() + ORDER_PATIENCE, order == Order::Lead);
         let input = match order {
             Order::Follow(address) => Input::ReplicaOf(address),
             Order::Lead => Input::NoOne,
@@ -231,12 +235,26 @@ impl Replica {
         let ends = || "the server ends".to_owned();
         self.context.queue.blocking_send(Message::Ordered { input, done }).map_err(|_| ends())?;
         match wait.recv_timeout(ORDER_PATIENCE) {
+            Ok(()) if leads => self.until_it_leads(deadline),
             Ok(()) => Ok(()),
             Err(RecvTimeoutError::Disconnected) => Err(ends()),
             Err(RecvTimeoutError::Timeout) => {
                 Err("the ledger of replication cannot be written at present; it is tried again and again".to_owned())
             }
         }
+    }
+
+    /// Whoever asks for a primary may write at once when told that there is one.
+    fn until_it_leads(&self, deadline: Instant) -> Result<(), String> {
+        let mut pause = PROMOTION_LOOK;
+        while self.admission() != Admission::Primary {
+            if Instant::now() >= deadline {
+                return Err("what is still written here must end before this node is a primary".to_owned());
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(PROMOTION_LOOK_MOST);
+        }
+        Ok(())
     }
 
     /// Changes the parameters. Other credentials are tried at once.

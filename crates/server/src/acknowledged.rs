@@ -151,5 +151,5 @@ impl Wait {
 
 /// Who writes the history of a shard at present.
 fn era(instance: &Instance, shard: ShardId) -> Option<ReplId> {
-    instance.shard_of(shard)?.log.lineage().current().map(|era| era.id)
+    instance.shard_of(shard)?.history().current().map(|era| era.id)
 }

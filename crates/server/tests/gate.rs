@@ -144,7 +144,10 @@ fn readers_see_nothing_that_the_file_does_not_hold() {
                     // INCR's frames are all alike, so that many of them must be below the synced end.
                     let log = &world.instance.shard(0).unwrap().log;
                     let frames = log.verify_from(log.start()).unwrap();
-                    assert!(found >= seen && frames > found, "{found} was read with {frames} frames in the file");
+                    assert!(
+                        found >= seen && (found == 0 || frames > found),
+                        "{found} was read with {frames} frames in the file"
+                    );
                     seen = found;
                 }
             });
@@ -344,12 +347,12 @@ fn a_change_of_role_ends_the_wait_with_an_error() {
     until("the write", || ask(&mut other, "GET k") == "1");
     world.instance.demote();
     assert_eq!((read(&mut client).as_str(), read(&mut client).as_str()), (DEPOSED, "+PONG"));
-    world.instance.promote(clock()).unwrap();
+    world.instance.promote().unwrap();
     send(&mut client, &["SET k 2", "PING"]);
     until("the write", || ask(&mut other, "GET k") == "2");
     // A replica for a moment: it is another epoch all the same, and no replica is needed any more.
     world.instance.demote();
-    world.instance.promote(clock()).unwrap();
+    world.instance.promote().unwrap();
     ask(&mut other, "CONFIG SET repl-sync-replicas 0");
     assert_eq!((read(&mut client).as_str(), read(&mut client).as_str()), (DEPOSED, "+PONG"));
     assert_eq!(ask(&mut client, "SET k 3"), "+OK");
@@ -368,7 +371,7 @@ fn a_change_of_role_ends_wait_with_an_error() {
         world.instance.demote();
         let text = "-UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
         assert_eq!((read(&mut client).as_str(), read(&mut client).as_str()), (text, "+PONG"));
-        world.instance.promote(clock()).unwrap();
+        world.instance.promote().unwrap();
         assert_eq!(ask(&mut client, "WAIT 0 0"), ":0");
     }
 }

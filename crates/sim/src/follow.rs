@@ -61,12 +61,11 @@ impl World {
     }
 
     fn begin(&mut self, node: NodeNumber, start: Start, inputs: &mut VecDeque<Input>) {
-        let clock = self.hosts[node].clock(self.now);
         let Some(process) = &mut self.hosts[node].process else { return };
         match start {
             Start::Demote => process.instance.demote(),
             Start::Promote(promotion) => {
-                let promoted = process.instance.promote(clock);
+                let promoted = process.instance.promote();
                 self.counts.promotions += 1;
                 inputs.push_back(match promoted {
                     Ok(()) => Input::Promoted(promotion),
@@ -243,11 +242,10 @@ impl World {
 
     /// A verdict; frames may follow it.
     fn judged(&mut self, node: NodeNumber, db: Db, link: LinkId, verdict: Verdict) -> Result<(), Cause> {
-        let clock = self.hosts[node].clock(self.now);
         let Some(process) = &mut self.hosts[node].process else { return Ok(()) };
         if let Verdict::Continue { from, .. } = verdict {
             if process.instance.shard(db.0 as usize).is_none() {
-                process.instance.create_replica_shard(db.0 as usize, clock).map_err(|_| Cause::DiskFault)?;
+                process.instance.create_replica_shard(db.0 as usize).map_err(|_| Cause::DiskFault)?;
             }
             let Some(shard) = process.instance.shard(db.0 as usize) else { return Err(Cause::DiskFault) };
             let Some(known) = process.links.get_mut(&db) else { return Ok(()) };

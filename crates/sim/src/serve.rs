@@ -50,7 +50,18 @@ impl World {
         }
     }
 
+    /// Nobody is told of a history that could still become another one.
+    fn begin_reigns(&mut self, node: NodeNumber) -> Result<(), Cause> {
+        let clock = self.hosts[node].clock(self.now);
+        let Some(process) = &self.hosts[node].process else { return Err(Cause::Closed) };
+        let mut databases = 0..process.instance.databases();
+        databases.try_for_each(|db| process.instance.begin_reign(db, clock)).map_err(|_| Cause::DiskFault)
+    }
+
     fn greet(&mut self, node: NodeNumber, conn: ConnId) {
+        if let Err(cause) = self.begin_reigns(node) {
+            return self.net.send(self.now, &mut self.rng, conn, End::Server, Message::Refused(cause));
+        }
         let id = self.hosts[node].id;
         let Some(process) = &mut self.hosts[node].process else { return };
         let meta = Meta {
@@ -66,7 +77,8 @@ impl World {
         self.net.send(self.now, &mut self.rng, conn, End::Server, Message::Meta(meta));
     }
 
-    fn judge(&self, node: NodeNumber, db: Db, asked: ([u8; 20], u64), ask: &Ask) -> Result<Verdict, Cause> {
+    fn judge(&mut self, node: NodeNumber, db: Db, asked: ([u8; 20], u64), ask: &Ask) -> Result<Verdict, Cause> {
+        self.begin_reigns(node)?;
         let Some(process) = &self.hosts[node].process else { return Err(Cause::Closed) };
         if asked != (process.run.0, process.machine.role_generation()) {
             return Err(Cause::UpstreamChanged);

@@ -33,7 +33,7 @@ pub fn replica(hot_bytes: u64) -> Rig {
 pub fn feed(from: &Rig, to: &Rig, bytes: usize, most: usize) {
     for source in from.instance().shards() {
         let database = source.database;
-        to.instance().create_replica_shard(database, to.clock).unwrap();
+        to.instance().create_replica_shard(database).unwrap();
         let target = to.shard(database);
         let mut reader = source.log.reader(target.log.end()).unwrap();
         for _ in 0..most {
@@ -168,7 +168,7 @@ fn follow(hot_bytes: u64, events: &[Event], later: &[Run]) {
     old.kill();
     old.options.role = Role::Replica;
     old.open();
-    replica.instance().promote(replica.clock).unwrap();
+    replica.instance().promote().unwrap();
     let instance = replica.instance().clone();
     for run in later {
         run.execute(&instance, &mut Scratch::new(7), replica.clock);
@@ -313,7 +313,7 @@ fn frames_of_another_place_generation_or_checksum_are_refused() {
         matches!(put(&more, shard.log.end(), present), Err(ApplyFault::Generation { .. })),
         "of the primary before"
     );
-    rig.instance().promote(rig.clock).unwrap();
+    rig.instance().promote().unwrap();
     assert!(matches!(put(&more, shard.log.end(), shard.generation()), Err(ApplyFault::NotFollowing)));
 }
 
@@ -331,7 +331,7 @@ fn a_rows_id_of_the_primary_is_never_given_out_again() {
     rig.settle();
     rig.flush();
     rig.crash();
-    rig.instance().promote(rig.clock).unwrap();
+    rig.instance().promote().unwrap();
     assert!(rig.shard(0).new_rows() > RowsId(500));
 }
 

@@ -43,6 +43,8 @@ fn a_primary_that_lost_its_tail_is_of_another_history_than_its_replica() {
         for n in 0..later {
             primary.set(&format!("other{n}"), "1");
         }
+        // As before anybody is told of it.
+        primary.instance().begin_reign(0, primary.clock).unwrap();
         let now = primary.shard(0).origin();
         let era = *now.lineage.current().unwrap();
         assert_eq!((now.start, era.first), (Lsn(0), synced), "the new era begins where the old log ends now");
@@ -55,15 +57,16 @@ fn a_primary_that_lost_its_tail_is_of_another_history_than_its_replica() {
         primary.write_logs();
 
         // The other way round: the replica takes over, and the old primary is what has parted.
-        replica.instance().promote(replica.clock).unwrap();
+        replica.instance().promote().unwrap();
         assert_eq!(fork(&replica.shard(0).origin(), &now), Fork::At(synced));
     }
 }
 
 #[test]
-fn a_promotion_survives_the_power_cut_after_it() {
+fn a_reign_survives_the_power_cut_after_it() {
     let mut rig = Rig::with(|options| options.role = Role::Replica);
-    rig.instance().promote(rig.clock).unwrap();
+    rig.instance().promote().unwrap();
+    rig.instance().begin_reign(0, rig.clock).unwrap();
     let promoted = rig.shard(0).origin();
     rig.options.role = Role::Replica;
     lose_unsynced(&mut rig);

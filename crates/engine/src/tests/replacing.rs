@@ -129,7 +129,7 @@ fn an_install_tells_of_each_step() {
 /// A replica with a history of its own.
 fn stranger() -> Rig {
     let mut rig = replica(1 << 20);
-    rig.instance().promote(rig.clock).unwrap();
+    rig.instance().promote().unwrap();
     rig.set("mine", "old");
     rig.set("recent", "old");
     rig.write_logs();
@@ -273,7 +273,7 @@ fn what_is_not_as_promised_is_not_installed() {
         rig.audit();
     }
     assert!(install(&rig, &prepared.join("none"), &promise).is_err());
-    rig.instance().promote(rig.clock).unwrap();
+    rig.instance().promote().unwrap();
     assert!(install(&rig, &prepared, &promise).is_err(), "a primary takes nobody's data");
     assert!(is_old(&mut rig) && !rig.options.dir.join("db0.1").exists());
     rig.audit();
@@ -382,7 +382,7 @@ fn an_old_primary_with_writes_of_its_own_follows_and_keeps_them() {
     let mut new = replica(1 << 20);
     feed(&old, &new, 1000, usize::MAX);
     let common = new.shard(0).log.end();
-    new.instance().promote(new.clock).unwrap();
+    new.instance().promote().unwrap();
     new.set("after", "new");
     old.set("extra", "old");
     old.instance().demote();

@@ -36,7 +36,7 @@ fn a_replica_refuses_writes_and_makes_no_database_for_them() {
     assert_eq!(write_fault(&mut rig, 1), FaultKind::ReadOnly);
     assert!(rig.instance().shard(1).is_none());
     assert_eq!(rig.get("k"), None);
-    rig.instance().create_replica_shard(1, rig.clock).unwrap();
+    rig.instance().create_replica_shard(1).unwrap();
     assert_eq!(rig.shard(1).log.end(), Lsn(0));
     assert_eq!(write_fault(&mut rig, 1), FaultKind::ReadOnly);
     assert!(rig.shard(0).trouble().is_none(), "nothing is wrong with it");
@@ -55,19 +55,22 @@ fn a_replica_that_is_opened_again_appends_nothing() {
 }
 
 #[test]
-fn a_promotion_begins_a_reign_in_every_database_and_makes_it_durable() {
+fn after_a_promotion_every_database_has_a_reign_of_its_own_before_anybody_is_told() {
     let mut rig = Rig::new();
     rig.set("a", "1");
-    rig.instance().create_shard(2, rig.clock).unwrap();
+    rig.instance().create_shard(2).unwrap();
     reopen_as(&mut rig, Role::Replica);
     let before = [0, 2].map(|database| rig.shard(database).origin());
     let (seen, role) = (rig.instance().changes().count(), rig.instance().role_generation());
     assert!(rig.instance().changes().poll(seen, Waker::noop()) == Poll::Pending);
-    rig.instance().promote(rig.clock).unwrap();
+    rig.instance().promote().unwrap();
     assert!(rig.instance().changes().poll(seen, Waker::noop()).is_ready());
     assert_eq!(rig.instance().role(), Role::Primary);
     assert!(rig.instance().role_generation() > role);
     for (database, before) in [0, 2].into_iter().zip(&before) {
+        let now = rig.shard(database).origin();
+        assert_eq!((&now.lineage, now.end), (&before.lineage, before.end), "nothing has happened yet");
+        rig.instance().begin_reign(database, rig.clock).unwrap();
         let now = rig.shard(database).origin();
         let era = *now.lineage.current().unwrap();
         assert_eq!(era.first, before.end);
@@ -76,8 +79,35 @@ fn a_promotion_begins_a_reign_in_every_database_and_makes_it_durable() {
         assert!(now.generation > before.generation);
     }
     rig.set("a", "2");
-    rig.instance().promote(rig.clock).unwrap();
+    rig.instance().promote().unwrap();
     assert_eq!(rig.shard(0).log.lineage().eras().len(), before[0].lineage.eras().len() + 1, "once is enough");
+}
+
+/// Whoever was made a primary and was not written to has parted from nobody.
+#[test]
+fn a_primary_that_wrote_nothing_follows_again() {
+    let mut primary = Rig::with(|options| options.log_retain_bytes = u64::MAX);
+    let mut other = Rig::with(|options| options.role = Role::Replica);
+    primary.set("a", "1");
+    primary.write_logs();
+    super::apply::feed(&primary, &other, 1000, usize::MAX);
+    for _ in 0..2 {
+        let before = other.shard(0).origin();
+        other.instance().promote().unwrap();
+        assert!(other.instance().rests(0) && other.get("a").is_some());
+        reopen_as(&mut other, Role::Primary);
+        assert!(other.instance().rests(0));
+        other.instance().demote();
+        assert!(!other.instance().rests(0));
+        let now = other.shard(0).origin();
+        assert_eq!((now.lineage, now.end), (before.lineage, before.end));
+        primary.set("a", "2");
+        primary.write_logs();
+        super::apply::feed(&primary, &other, 1000, usize::MAX);
+        assert_eq!(other.shard(0).log.end(), primary.shard(0).log.end());
+    }
+    other.instance().begin_reign(0, other.clock).unwrap();
+    assert_eq!(other.shard(0).log.end(), primary.shard(0).log.end(), "a replica begins none");
 }
 
 #[test]
@@ -108,7 +138,7 @@ fn a_run_that_is_under_way_does_not_commit_after_the_demotion() {
     assert_eq!(rig.get("k").as_deref(), Some(&b"old"[..]));
     assert_eq!(rig.shard(0).log.end(), end);
     drop(instance);
-    rig.instance().promote(rig.clock).unwrap();
+    rig.instance().promote().unwrap();
     rig.set("k", "new");
 }
 

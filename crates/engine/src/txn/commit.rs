@@ -75,6 +75,13 @@ impl Txn<'_> {
         self.hand_over_rows(at, shard, lsn);
     }
 
+    /// A database whose log must begin a reign before it takes the run's changes.
+    #[inline]
+    pub fn lacks_reign(&self) -> Option<usize> {
+        let mut changed = self.parts.iter().filter(|part| !part.ops.is_empty());
+        changed.find(|part| part.shard.is_some_and(Shard::rests)).map(|part| part.database)
+    }
+
     /// Why the run's changes cannot be logged, if so.
     fn refusal(&self) -> Option<Fault> {
         self.parts.iter().filter(|part| !part.ops.is_empty()).find_map(|part| {

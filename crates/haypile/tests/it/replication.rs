@@ -285,6 +285,31 @@ fn a_promoted_replica_is_followed_without_a_copy_by_those_who_have_no_more() {
     }
 }
 
+/// What a fail-over leaves: the old primary was killed, comes back as one that nobody writes to, and is pointed at the new one.
+#[test]
+fn an_old_primary_that_was_started_again_follows_without_a_copy() {
+    let mut pair = Pair::start(&[], &[]);
+    let mut client = pair.primary.connect();
+    fill(&mut client, "a", 200, 20);
+    assert_eq!(client.ask("SET short lived PX 200"), ok());
+    pair.until_equal();
+    pair.primary.crash();
+    let mut client = pair.replica.connect();
+    assert_eq!(client.ask("REPLICAOF NO ONE"), ok());
+    until("the promotion", || info(&mut client, "role") == "master");
+    fill(&mut client, "b", 200, 20);
+
+    pair.primary = pair.primary.again();
+    let mut old = pair.primary.connect();
+    until("a key to expire", || old.ask("EXISTS short") == Value::Integer(0));
+    assert!(matches!(old.ask("GET a:1"), Value::Bulk(_)));
+    assert_ne!(info(&mut old, "master_replid"), info(&mut client, "master_replid"));
+    assert_eq!(old.ask(&format!("REPLICAOF 127.0.0.1 {}", pair.replica.port)), ok());
+    until_equal(&pair.replica, &pair.primary);
+    assert_eq!(full_syncs(&pair.primary), 0);
+    assert!(!pair.primary.path("data/quarantine").exists());
+}
+
 #[test]
 fn operators_see_what_goes_on() {
     let pair = Pair::start(&[], &[]);

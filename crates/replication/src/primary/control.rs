@@ -35,6 +35,9 @@ async fn run(primary: &Primary, link: &mut Link, ask: &SyncMeta) -> End {
     if let Some(objection) = objection(primary, ask) {
         return link::refuse(&mut *link.writer, objection, patience).await;
     }
+    if let Some(trouble) = primary.begin_reigns().await {
+        return link::refuse(&mut *link.writer, trouble, patience).await;
+    }
     let meta = Reply::Meta(local::meta(&primary.instance, node));
     if let Err(end) = link::say(&mut *link.writer, &meta, patience).await {
         return end;

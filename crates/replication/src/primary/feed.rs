@@ -48,6 +48,9 @@ pub(super) async fn serve(primary: Arc<Primary>, mut link: Link, ask: SyncShard)
 
 async fn run(primary: &Primary, link: &mut Link, ask: &SyncShard) -> End {
     let patience = primary.settings().timeout;
+    if let Some(trouble) = primary.begin_reigns().await {
+        return link::refuse(&mut *link.writer, trouble, patience).await;
+    }
     let started = match start(primary, ask) {
         Ok(started) => started,
         Err(Refused::Told(reason)) => {

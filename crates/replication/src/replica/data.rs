@@ -87,9 +87,9 @@ pub trait Data: Send + Sync {
     /// Refuses writes of clients from now on. Blocks for the writes that have begun.
     fn demote(&self);
 
-    /// Begins a fresh epoch on every shard, durably, and accepts writes. Blocks.
+    /// Accepts writes; each shard begins a fresh epoch, durably, before the first. Waits for what is being applied. Blocks.
     ///
     /// # Errors
-    /// When an epoch cannot be written.
+    /// When there are no random numbers for the epochs' ids.
     fn promote(&self) -> Result<(), DataFault>;
 }

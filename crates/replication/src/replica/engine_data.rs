@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use engine::instance::system_clock;
 use engine::{ApplyFault, Fault, FaultKind, Installed, Instance, Promise, Role, Shard};
 use lineage::Lsn;
 use replication_proto::{Cause, Db, Positions};
@@ -37,7 +36,7 @@ impl Data for EngineData {
 
     fn standpoint(&self, db: Db) -> Result<Standpoint, DataFault> {
         if self.shard(db).is_none() {
-            self.instance.create_replica_shard(db.0 as usize, system_clock()).map_err(fault)?;
+            self.instance.create_replica_shard(db.0 as usize).map_err(fault)?;
         }
         let gone = || DataFault { cause: Cause::UpstreamChanged, detail: "the database is being replaced".to_owned() };
         let origin = self.shard(db).ok_or_else(gone)?.origin();
@@ -128,7 +127,7 @@ impl Data for EngineData {
         if self.instance.role() == Role::Primary {
             return Ok(());
         }
-        self.instance.promote(system_clock()).map_err(fault)
+        self.instance.promote().map_err(fault)
     }
 }
 
@@ -184,7 +183,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut options = engine::Options::new(dir.path(), Arc::new(MemoryStores::default()));
         options.background = Background::Manual;
-        let (instance, _) = Instance::open(options, system_clock()).unwrap();
+        let (instance, _) = Instance::open(options, engine::instance::system_clock()).unwrap();
         let data = EngineData::new(Arc::clone(&instance));
         let shard = data.shard(Db(0)).unwrap();
         assert_eq!(shard.log.write_to_blocking(shard.log.end()), WriteOutcome::Written);

@@ -133,7 +133,7 @@ fn replicas(shared: &Shared, lines: &mut Lines) {
 
 /// Redis knows one history, we have one for each database: that of database 0 stands for all.
 fn history(instance: &Instance, lines: &mut Lines) {
-    let lineage = instance.shard(0).map(|shard| shard.log.lineage()).unwrap_or_default();
+    let lineage = instance.shard(0).map(|shard| shard.history()).unwrap_or_default();
     let mut eras = lineage.eras().iter().rev();
     let (present, former) = (eras.next(), eras.next());
     let id = |era: Option<&Era>| era.map_or_else(|| NO_ID.to_owned(), |era| era.id.to_string());
