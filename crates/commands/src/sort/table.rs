@@ -21,7 +21,7 @@ const ALPHA: Argument = Argument::word("sorting", "ALPHA").optional();
 /// The commands, in the order of the documentation.
 pub(crate) const COMMANDS: &[Command] = &[
     Command::view(
-        Spec::new("sort", -2, "Returns the elements of a list or set in order, or stores them.")
+        Spec::new("sort", -2, "Returns the elements of a list, set or sorted set in order, or stores them.")
             .group(Group::Generic, "1.0.0")
             .costs(COST)
             .flags(&[Flags::WRITE, Flags::DENYOOM, Flags::MOVABLEKEYS])
@@ -32,7 +32,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     )
     .other_database(sort_keys),
     Command::view(
-        Spec::new("sort_ro", -2, "Returns the elements of a list or set in order.")
+        Spec::new("sort_ro", -2, "Returns the elements of a list, set or sorted set in order.")
             .group(Group::Generic, "7.0.0")
             .costs(COST)
             .flags(&[Flags::READONLY, Flags::MOVABLEKEYS])
