@@ -272,6 +272,15 @@ impl Outbox {
         idle
     }
 
+    /// Lets others see how much waits, where no turn does: one that is waited for is not looked at until it may go on.
+    pub(crate) fn show_waiting(&self, waiting: usize) {
+        match self.stage.get() {
+            Stage::Gated | Stage::Full => self.info.output_bytes.store(waiting, Ordering::Relaxed),
+            // The turn tells what it could not send.
+            Stage::Idle | Stage::Pending | Stage::Broken => {}
+        }
+    }
+
     /// Sends what can be sent, and says where that leaves it.
     pub(crate) fn send(
         &self,

@@ -421,6 +421,7 @@ impl Session {
         if fresh {
             return;
         }
+        self.outbox.show_waiting(waiting);
         self.worker.turn.join(&self.outbox);
         let limit = rules.output_limit();
         if limit.hard > 0 && waiting as u64 > limit.hard {

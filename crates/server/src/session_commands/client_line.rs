@@ -11,6 +11,10 @@ use crate::catalog;
 use crate::client::{ClientInfo, Kill, Transport};
 use crate::shared::clock;
 
+/// What of a client's output Redis keeps in a fixed buffer (`obl`); the rest is in a list (`oll`, `omem`), at which tools look
+/// for those who do not read.
+const REPLY_BUFFER: usize = 16 << 10;
+
 /// Sorts of clients, in Redis's terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -63,6 +67,7 @@ pub(super) fn line(info: &ClientInfo, watcher: Watcher) -> Vec<u8> {
     let (input, input_memory, argument) =
         (number(&info.input_bytes), number(&info.input_memory), number(&info.argument_bytes));
     let output = number(&info.output_bytes);
+    let (buffered, listed) = (output.min(REPLY_BUFFER), output.saturating_sub(REPLY_BUFFER));
     let queued_bytes = number(&info.queued_bytes);
     let idle = now.saturating_sub(info.last_active.load(Ordering::Relaxed)) / 1000;
     let words = info.words.lock();
@@ -97,9 +102,9 @@ pub(super) fn line(info: &ClientInfo, watcher: Watcher) -> Vec<u8> {
         ("multi-mem", queued_bytes),
         ("rbs", 0),
         ("rbp", 0),
-        ("obl", output),
-        ("oll", 0),
-        ("omem", 0),
+        ("obl", buffered),
+        ("oll", usize::from(listed > 0)),
+        ("omem", listed),
         ("tot-mem", input_memory + argument + queued_bytes + output),
     ] {
         put(field, value.to_string().as_bytes());
