@@ -50,6 +50,7 @@ fn check(settings: &Settings) -> Result<(), String> {
     for warning in &settings.warnings {
         eprintln!("Warning: {warning}");
     }
+    server::check_listening(&settings.config)?;
     print("OK\n")
 }
 

@@ -13,7 +13,7 @@ use server::following;
 use server::host::{Host, Memory, Split};
 use server::shared::{clock, limits};
 use server::shutdown::Cause;
-use server::{Ended, Server};
+use server::{Ended, Server, check_listening};
 
 use crate::logging::{self, Level};
 use crate::signals::Watch;
@@ -27,6 +27,7 @@ const BALLAST_BYTES: u64 = 8 << 20;
 /// Serves until a signal or a client ends it.
 pub(crate) fn serve(settings: Settings) -> Result<(), String> {
     let config = &settings.config;
+    check_listening(config)?;
     let level = logging::start(config)?;
     abort_on_panic();
     let split = memory::split(config);

@@ -30,8 +30,6 @@ pub(crate) struct Acceptor {
     pub shared: Arc<Shared>,
     pub workers: Vec<Arrivals>,
     pub next: AtomicUsize,
-    /// How many clients the limit of file descriptors allows.
-    pub most: usize,
 }
 
 impl Acceptor {
@@ -71,8 +69,7 @@ impl Acceptor {
             tracing::warn!(peer = ends.peer, "refusing a client: protected mode");
             return refuse(client, PROTECTED);
         }
-        let most = self.most.min(config.maxclients as usize);
-        let Some(place) = self.shared.clients.admit(most) else {
+        let Some(place) = self.shared.clients.admit(config.maxclients as usize) else {
             stats.rejected_connections.add(1);
             return refuse(client, TOO_MANY);
         };

@@ -150,3 +150,26 @@ impl FaultLog {
         }
     }
 }
+
+/// Requests of HTTP are logged at most this often.
+const ATTACK_LOG_PAUSE: Duration = Duration::from_secs(60);
+
+/// Logs requests of HTTP, at most once a minute: whoever sends them can send many.
+#[derive(Debug, Default)]
+pub(crate) struct AttackLog(Mutex<Option<Instant>>);
+
+impl AttackLog {
+    pub(crate) fn note(&self, peer: &str) {
+        let now = Instant::now();
+        let mut last = self.0.lock();
+        if last.is_none_or(|last| now.duration_since(last) >= ATTACK_LOG_PAUSE) {
+            *last = Some(now);
+            drop(last);
+            tracing::warn!(
+                peer,
+                "Possible SECURITY ATTACK detected: POST or Host: instead of a command. A web page may have made somebody's \
+                 browser send it (cross protocol scripting); the connection is closed"
+            );
+        }
+    }
+}

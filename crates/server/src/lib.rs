@@ -25,6 +25,7 @@ mod keeper;
 pub(crate) mod links;
 mod listen;
 mod meter;
+mod open_files;
 mod outbox;
 pub mod pause;
 mod pledge;
@@ -46,5 +47,6 @@ pub mod waiting;
 mod worker;
 
 pub use host::Host;
+pub use listen::check as check_listening;
 pub use server::{Ended, Server};
 pub use shared::Shared;

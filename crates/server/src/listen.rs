@@ -35,11 +35,25 @@ impl fmt::Display for Address {
     }
 }
 
+/// Whether a client could connect at all.
+///
+/// # Errors
+/// A sentence, if none could.
+pub fn check(config: &Config) -> Result<(), String> {
+    let has_tcp = config.port != 0 && config.bind.iter().any(|word| !word.is_empty());
+    if has_tcp || !config.unixsocket.is_empty() {
+        return Ok(());
+    }
+    Err("Configured to not listen anywhere: there is neither a port (with an address to bind) nor a unixsocket."
+        .to_owned())
+}
+
 /// Opens all that the configuration names. An optional address that this machine does not have is left out.
 ///
 /// # Errors
 /// A sentence that names the address.
 pub(crate) fn open(config: &Config) -> Result<Vec<Listener>, String> {
+    check(config)?;
     let mut listeners = Vec::new();
     if config.port != 0 {
         for word in config.bind.iter().filter(|word| !word.is_empty()) {
@@ -156,7 +170,15 @@ mod tests {
         let port = taken.local_addr().unwrap().port();
         let refused = open(&config(&["127.0.0.1"], port)).unwrap_err();
         assert!(refused.contains(&port.to_string()), "{refused}");
-        assert!(open(&config(&["127.0.0.1"], 0)).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_server_that_listens_nowhere_is_refused() {
+        for config in [config(&["127.0.0.1"], 0), config(&[""], 6379)] {
+            let refused = open(&config).unwrap_err();
+            assert!(refused.starts_with("Configured to not listen anywhere"), "{refused}");
+            check(&Config { unixsocket: "s".to_owned(), ..config }).unwrap();
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ use crate::desk::Desk;
 use crate::host::Host;
 use crate::housekeeping::keep_house;
 use crate::listen::{self, Address, Listener};
+use crate::open_files;
 use crate::shared::Shared;
 use crate::worker::{Arrivals, Worker};
 
@@ -31,8 +32,6 @@ const MAX_AUTO_WORKERS: usize = 8;
 /// Desk threads for each core, at least and at most.
 const DESK_PER_CORE: usize = 4;
 const AUTO_DESK: (usize, usize) = (8, 64);
-/// File descriptors that are not for clients: logs, stores, listeners.
-const OWN_FILES: u64 = 1024;
 /// At the end: how long sessions may take to send their last replies, and to end at all; how long the desk may take.
 const LAST_REPLIES: Duration = Duration::from_secs(2);
 const LAST_SESSIONS: Duration = Duration::from_secs(1);
@@ -72,7 +71,8 @@ impl Server {
     ) -> Result<Self, String> {
         let failed = |error: io::Error| format!("The server cannot be started: {error}.");
         let counts = (worker_count(settings.config.workers), desk_count(settings.config.desk_threads));
-        let most = raise_file_limit(u64::from(settings.config.maxclients));
+        let mut settings = settings;
+        settings.config.maxclients = possible_clients(settings.config.maxclients);
         let shared = Arc::new(Shared::new(settings, prepared, instance, host, counts)?);
         // Who can connect finds in the log where.
         let listeners = listen::open(&shared.config.load())?;
@@ -87,7 +87,7 @@ impl Server {
         let started: Vec<(Arrivals, JoinHandle<()>)> = started.collect::<io::Result<_>>().map_err(failed)?;
         let (arrivals, workers) = started.into_iter().unzip();
         heed(&shared);
-        let acceptor = Acceptor { shared: Arc::clone(&shared), workers: arrivals, next: AtomicUsize::new(0), most };
+        let acceptor = Acceptor { shared: Arc::clone(&shared), workers: arrivals, next: AtomicUsize::new(0) };
         let links = shared.primary.start().map_err(failed)?;
         shared.replica.start().map_err(failed)?;
         let control = start_control(acceptor, listeners).map_err(failed)?;
@@ -188,23 +188,13 @@ fn desk_count(configured: u32) -> usize {
     if configured == 0 { auto } else { configured as usize }
 }
 
-/// Allows as many open files as the clients may need; says for how many clients that is enough.
-fn raise_file_limit(clients: u64) -> usize {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let needed = clients + OWN_FILES;
-    let limit = getrlimit(Resource::Nofile);
-    let mut most = limit.current.unwrap_or(u64::MAX);
-    if most < needed {
-        let target = limit.maximum.map_or(needed, |maximum| maximum.min(needed));
-        let raised = Rlimit { current: Some(target), maximum: limit.maximum };
-        if setrlimit(Resource::Nofile, raised).is_ok() {
-            most = target;
-        }
-    }
-    if most < needed {
-        let clients = most.saturating_sub(OWN_FILES).max(most / 2);
-        tracing::warn!("the limit of open files, {most}, allows only {clients} clients");
-        return usize::try_from(clients).unwrap_or(usize::MAX);
-    }
-    usize::MAX
+/// As many clients as are wanted, or as the system allows.
+fn possible_clients(wanted: u32) -> u32 {
+    open_files::allow_clients(wanted).map_or_else(
+        |possible| {
+            tracing::warn!("maxclients is {possible} instead of {wanted}: the system does not allow more open files");
+            possible
+        },
+        |()| wanted,
+    )
 }

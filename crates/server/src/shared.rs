@@ -14,7 +14,7 @@ use replication::replica::{EngineData, Prepared, Replica};
 use replication_proto::RunId;
 
 use crate::client::Clients;
-use crate::code::FaultLog;
+use crate::code::{AttackLog, FaultLog};
 use crate::config::{Config, Settings, words};
 use crate::following;
 use crate::host::{Host, Split};
@@ -70,6 +70,8 @@ pub struct Shared {
     pub split: ArcSwap<Split>,
     /// Faults that commands met, for the log.
     pub(crate) faults: FaultLog,
+    /// Requests of HTTP, for the log.
+    pub(crate) attacks: AttackLog,
     /// Held while the configuration is changed, so that changes do not overtake each other.
     changing: Mutex<()>,
 }
@@ -121,6 +123,7 @@ impl Shared {
             desk_threads,
             split: ArcSwap::from_pointee(split),
             faults: FaultLog::default(),
+            attacks: AttackLog::default(),
             changing: Mutex::default(),
         })
     }

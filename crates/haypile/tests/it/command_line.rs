@@ -40,6 +40,19 @@ fn a_configuration_is_checked_without_a_start() {
 }
 
 #[test]
+fn a_server_that_nobody_could_reach_is_refused() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let dir = folder.path().join("data");
+    for mode in ["serve", "check-config"] {
+        let (code, _, err) = run(&[mode, "--port", "0", "--dir", dir.to_str().unwrap()]);
+        assert_eq!(code, Some(1), "{mode}: {err}");
+        assert!(err.starts_with("Configured to not listen anywhere") && err.trim_end().lines().count() == 1, "{err}");
+    }
+    assert!(!dir.exists(), "nothing was made");
+    assert_eq!(run(&["check-config", "--port", "0", "--unixsocket", "s"]).0, Some(0));
+}
+
+#[test]
 fn a_port_in_use_is_one_sentence() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

@@ -3,7 +3,7 @@
 use resp::Value;
 
 use crate::server::{Server, until};
-use crate::wire::{error, ok};
+use crate::wire::{Client, error, ok};
 
 #[test]
 fn more_clients_than_allowed_are_told_so() {
@@ -30,6 +30,36 @@ fn more_clients_than_allowed_are_told_so() {
         let mut client = server.connect();
         client.try_send_raw(b"PING\r\n").is_ok() && client.try_read() == Some(Value::Simple(b"PONG".to_vec()))
     });
+}
+
+#[test]
+fn as_many_clients_as_the_system_allows_are_shown() {
+    let server = Server::start(&["--maxclients", "4294967295"]);
+    let mut client = server.connect();
+    let Value::Array(pair) = client.ask("CONFIG GET maxclients") else { panic!("CONFIG GET is a list") };
+    let [_, Value::Bulk(most)] = &pair[..] else { panic!("{pair:?}") };
+    let most = std::str::from_utf8(most).unwrap();
+    assert!(most.parse::<u32>().unwrap() < u32::MAX, "{most}");
+    let Value::Bulk(info) = client.ask("INFO clients") else { panic!("INFO is a text") };
+    assert!(String::from_utf8(info).unwrap().contains(&format!("\r\nmaxclients:{most}\r\n")));
+    assert!(server.log().contains(&format!("maxclients is {most} instead of 4294967295")), "{}", server.log());
+}
+
+#[test]
+fn a_browsers_request_ends_the_connection() {
+    let server = Server::start(&[]);
+    for request in ["POST / HTTP/1.1\r\nSET k v\r\n", "Host: localhost:6379\r\nSET k v\r\n"] {
+        let mut browser = server.connect();
+        browser.send_raw(request.as_bytes());
+        assert_eq!(browser.read_to_end(), b"");
+    }
+    let mut framed = server.connect();
+    framed.send(&[b"PING"]);
+    framed.send(&[b"post", b"x"]);
+    framed.send(&[b"SET", b"k", b"v"]);
+    assert_eq!(framed.read_to_end(), b"+PONG\r\n");
+    assert_eq!(server.connect().ask("GET k"), Value::NullBulk);
+    assert_eq!(server.log().matches("SECURITY ATTACK").count(), 1, "{}", server.log());
 }
 
 #[test]
@@ -90,6 +120,37 @@ fn output_that_nobody_reads_is_bounded_when_a_limit_is_set() {
     });
     assert!(sent <= 100_000);
     assert_eq!(server.connect().ask("STRLEN k"), Value::Integer(1 << 20));
+}
+
+/// A field of the line that CLIENT LIST has of a client.
+fn listed(observer: &mut Client, id: i64, field: &str) -> Option<u64> {
+    let Value::Bulk(list) = observer.ask(&format!("CLIENT LIST ID {id}")) else { panic!("CLIENT LIST is a text") };
+    let list = String::from_utf8(list).unwrap();
+    let value = list.split_whitespace().find_map(|word| word.strip_prefix(field)?.strip_prefix('='))?;
+    Some(value.parse().unwrap())
+}
+
+#[test]
+fn output_that_nobody_reads_for_long_is_shown_and_ends_the_client() {
+    let server = Server::start(&["--client-output-buffer-limit", "normal", "0", "6mb", "1"]);
+    let (mut silent, mut observer) = (server.connect(), server.connect());
+    assert_eq!(silent.call(&[b"SET", b"k", &vec![b'x'; 1 << 20]]), ok());
+    let Value::Integer(id) = silent.ask("CLIENT ID") else { panic!("an id is a number") };
+    // Until its socket is full; and then more.
+    let mut asked = 0;
+    until("the socket to be full", || {
+        silent.send(&[b"GET", b"k"]);
+        asked += 1;
+        listed(&mut observer, id, "omem").unwrap() > 0
+    });
+    let before = listed(&mut observer, id, "omem").unwrap();
+    (0..30).for_each(|_| silent.send(&[b"GET", b"k"]));
+    until("what it does not read to be shown", || {
+        listed(&mut observer, id, "omem").unwrap_or(u64::MAX) >= before + (30 << 20)
+    });
+    until("the server to close it", || listed(&mut observer, id, "omem").is_none());
+    let Value::Bulk(info) = observer.ask("INFO stats") else { panic!("INFO is a text") };
+    assert!(String::from_utf8(info).unwrap().contains("haypile_closed_output_limit:1"), "after {asked} commands");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The table of parameters as documentation: `docs/parameters.md`, and a sample configuration file.
 
-use super::foreign::IGNORED;
+use super::foreign::{IGNORED, REFUSED, Refused};
 use super::parse::join_words;
 use super::rewrite::line_of;
 use super::table::{Change, Effect, Group, Parameter};
@@ -36,6 +36,12 @@ pub fn parameters_markdown() -> String {
     }
     page += "\n## Ignored\n\nThese parameters of Redis mean nothing here and are ignored with a warning: ";
     page += &IGNORED.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    page += ".\n\n## Refused\n\nWith these the server does not start, for without them it would be less safe than it was meant to be: ";
+    let refused = |refused: &Refused| {
+        let off = refused.off.map(|off| format!(" (except `{off}`)")).unwrap_or_default();
+        format!("`{}`{off}", refused.name)
+    };
+    page += &REFUSED.iter().map(refused).collect::<Vec<_>>().join(", ");
     page += ".\n";
     page
 }

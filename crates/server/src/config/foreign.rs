@@ -10,18 +10,52 @@ pub enum Foreign {
     Refused(&'static str),
 }
 
-/// What to do with `name`, in any case; none if Redis does not know it either.
-pub fn foreign(name: &str) -> Option<Foreign> {
-    if let Some((_, reason)) = REFUSED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
-        return Some(Foreign::Refused(reason));
+/// What to do with `name`, in any case, and its values; none if Redis does not know it either.
+pub fn foreign(name: &str, values: &[String]) -> Option<Foreign> {
+    if let Some(refused) = REFUSED.iter().find(|refused| refused.name.eq_ignore_ascii_case(name)) {
+        let is_off = refused.off.is_some_and(|off| matches!(values, [value] if value.eq_ignore_ascii_case(off)));
+        return Some(if is_off { Foreign::Ignored } else { Foreign::Refused(refused.reason) });
     }
     IGNORED.iter().any(|known| known.eq_ignore_ascii_case(name)).then_some(Foreign::Ignored)
 }
 
-const REFUSED: &[(&str, &str)] = &[
-    ("loadmodule", "Modules are not supported: remove this line"),
-    ("user", "Users cannot be declared in the configuration file: without them everybody would have all rights"),
-    ("aclfile", "Users cannot be read from a file: without them everybody would have all rights"),
+/// A directive without which the server would be less safe than its operator believes.
+pub struct Refused {
+    /// Its name.
+    pub name: &'static str,
+    /// The value with which it asks for nothing.
+    pub off: Option<&'static str>,
+    reason: &'static str,
+}
+
+/// Names of Redis 7.2 that are refused.
+pub const REFUSED: &[Refused] = &[
+    Refused { name: "loadmodule", off: None, reason: "Modules are not supported: remove this line" },
+    Refused {
+        name: "user",
+        off: None,
+        reason: "Users cannot be declared in the configuration file: without them everybody would have all rights",
+    },
+    Refused {
+        name: "aclfile",
+        off: None,
+        reason: "Users cannot be read from a file: without them everybody would have all rights",
+    },
+    Refused {
+        name: "rename-command",
+        off: None,
+        reason: "Commands cannot be renamed or disabled: without this line everybody could use them under their own names",
+    },
+    Refused {
+        name: "tls-port",
+        off: Some("0"),
+        reason: "TLS is not supported: no client could connect to this port, and those of 'port' would not be encrypted",
+    },
+    Refused {
+        name: "tls-replication",
+        off: Some("no"),
+        reason: "TLS is not supported: passwords and data would go to the primary unencrypted",
+    },
 ];
 
 /// Names of Redis 7.2 that are ignored, in alphabetical order.
@@ -66,7 +100,6 @@ pub const IGNORED: &[&str] = &[
     "max-new-connections-per-cycle",
     "max-new-tls-connections-per-cycle",
     "propagation-error-behavior",
-    "rename-command",
     "replica-ignore-disk-write-errors",
     "sanitize-dump-payload",
     "server_cpulist",
@@ -89,10 +122,8 @@ pub const IGNORED: &[&str] = &[
     "tls-dh-params-file",
     "tls-key-file",
     "tls-key-file-pass",
-    "tls-port",
     "tls-prefer-server-ciphers",
     "tls-protocols",
-    "tls-replication",
     "tls-session-cache-size",
     "tls-session-cache-timeout",
     "tls-session-caching",

@@ -141,7 +141,7 @@ impl Settings {
     /// Takes one directive. The error is the reason.
     fn take(&mut self, name: &str, values: &[String], origin: &Origin) -> Result<(), String> {
         let Some((parameter, _)) = Parameter::find(name) else {
-            return self.take_foreign(name, origin);
+            return self.take_foreign(name, values, origin);
         };
         if values.is_empty() {
             return Err(WRONG_NUMBER.to_owned());
@@ -153,8 +153,8 @@ impl Settings {
         Ok(())
     }
 
-    fn take_foreign(&mut self, name: &str, origin: &Origin) -> Result<(), String> {
-        match foreign(name) {
+    fn take_foreign(&mut self, name: &str, values: &[String], origin: &Origin) -> Result<(), String> {
+        match foreign(name, values) {
             Some(Foreign::Ignored) => {
                 self.warnings.push(format!("'{name}' ({origin}) is ignored: it is Redis's, and has no meaning here"));
                 Ok(())

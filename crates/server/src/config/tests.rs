@@ -29,10 +29,14 @@ fn assign(name: &str, value: &str) -> Result<Config, String> {
     parameter.assign(&mut config, &[value.to_owned()]).map(|()| config)
 }
 
+fn foreign_names() -> impl Iterator<Item = &'static str> {
+    foreign::IGNORED.iter().copied().chain(foreign::REFUSED.iter().map(|refused| refused.name))
+}
+
 #[test]
 fn names_are_unique_and_in_lower_case() {
     let mut seen = BTreeSet::new();
-    for name in PARAMETERS.iter().flat_map(Parameter::names).chain(foreign::IGNORED.iter().copied()) {
+    for name in PARAMETERS.iter().flat_map(Parameter::names).chain(foreign_names()) {
         assert_eq!(name, name.to_ascii_lowercase());
         assert!(seen.insert(name), "{name} twice");
     }
@@ -296,7 +300,7 @@ fn debug_hides_secrets() {
 #[test]
 fn the_reference_names_every_parameter() {
     let page = parameters_markdown();
-    for name in PARAMETERS.iter().flat_map(Parameter::names).chain(foreign::IGNORED.iter().copied()) {
+    for name in PARAMETERS.iter().flat_map(Parameter::names).chain(foreign_names()) {
         assert!(page.contains(&format!("`{name}`")), "{name}");
     }
     let row = "| `maxmemory` | `0` | memory, at least 0 | live | Budget for hot records";

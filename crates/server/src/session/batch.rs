@@ -36,6 +36,10 @@ use crate::waiting::Waker;
 const MAX_COMMANDS: usize = 1024;
 const MAX_BYTES: usize = 256 << 10;
 
+/// First words of what a browser sends that a web page has talked into it: they end the connection, without an answer, before
+/// the lines that follow are taken for commands.
+const ATTACKS: [&[u8]; 2] = [b"post", b"host:"];
+
 /// What the batches of one worker use one after the other.
 pub(crate) struct Tools {
     pub scratch: Scratch,
@@ -418,6 +422,10 @@ impl Batch<'_> {
     #[cold]
     fn unresolved(&mut self, args: Args<'_>, error: &Error) -> Verdict {
         let Error::Reply(text) = error else { unreachable!("looking up a command stops at nothing") };
+        if ATTACKS.iter().any(|word| args.at(0).eq_ignore_ascii_case(word)) {
+            self.shared.attacks.note(&self.state.info.ends.peer);
+            return Verdict::Close;
+        }
         if let Some(command) = commands::lookup(args.at(0)) {
             self.stats.command(self.tools.numbers.of(command)).rejected.add(1);
         }

@@ -7,7 +7,8 @@ use commands::{Error, text};
 use replication::replica::Order;
 
 use super::{Answer, Call, Outcome, at_desk};
-use crate::{config, following};
+use crate::config::{self, Config, SetError};
+use crate::{following, open_files};
 
 pub(super) fn run(name: &str, call: &mut Call<'_>) -> Answer {
     match name {
@@ -40,10 +41,22 @@ fn set(call: &mut Call<'_>) -> Answer {
     let words: Vec<Vec<u8>> = call.args.from(2).iter().map(|word| word.to_vec()).collect();
     at_desk(move |context, reply| {
         let pairs: Vec<(&[u8], &[u8])> = words.chunks_exact(2).map(|pair| (&pair[0][..], &pair[1][..])).collect();
-        context.shared.configure(|config| config.set(&pairs)).map_err(|error| Error::from(error.to_string()))?;
+        let change = |config: &mut Config| {
+            let changed = config.set(&pairs)?;
+            if changed.contains(&"maxclients") {
+                open_files::allow_clients(config.maxclients).map_err(too_many_clients)?;
+            }
+            Ok(changed)
+        };
+        context.shared.configure(change).map_err(|error: SetError| Error::from(error.to_string()))?;
         reply.ok();
         Ok(())
     })
+}
+
+fn too_many_clients(possible: u32) -> SetError {
+    let system = "The operating system is not able to handle the specified number of clients";
+    SetError::Refused { name: "maxclients", reason: format!("{system}, try with {possible}") }
 }
 
 fn rewrite() -> Answer {
@@ -90,6 +103,12 @@ mod tests {
         );
         let immutable = session.text(&["CONFIG", "SET", "port", "1"]);
         assert!(immutable.starts_with("-ERR CONFIG SET failed (possibly related to argument 'port')"), "{immutable}");
+        assert_eq!(session.text(&["CONFIG", "GET", "timeout"]), "*2\r\n$7\r\ntimeout\r\n$1\r\n0\r\n");
+        let many = session.text(&["CONFIG", "SET", "timeout", "1", "maxclients", "4294967295"]);
+        let refused = "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - The operating system is not able to \
+                       handle the specified number of clients, try with ";
+        assert!(many.starts_with(refused), "{many}");
+        assert_eq!(session.text(&["CONFIG", "GET", "maxclients"]), "*2\r\n$10\r\nmaxclients\r\n$5\r\n10000\r\n");
         assert_eq!(session.text(&["CONFIG", "GET", "timeout"]), "*2\r\n$7\r\ntimeout\r\n$1\r\n0\r\n");
         assert_eq!(session.text(&["CONFIG", "REWRITE"]), "-ERR The server is running without a config file\r\n");
     }

@@ -180,7 +180,7 @@ fn what_has_no_effect_is_said_once() {
 
     let folder = Folder::new();
     let file =
-        folder.file("x.conf", "appendonly no\nappendonly no\nmasterauth swordfish\nhz 10\nport 7000\ntls-port 1\n");
+        folder.file("x.conf", "appendonly no\nappendonly no\nmasterauth swordfish\nhz 10\nport 7000\ntls-port 0\n");
     let warnings = Settings::load(Some(&file), &["--daemonize".to_owned(), "yes".to_owned()]).unwrap().warnings;
     assert_eq!(warnings.len(), 3, "{warnings:?}");
     let line = format!("line 6 of {}", file.display());
@@ -191,6 +191,25 @@ fn what_has_no_effect_is_said_once() {
     );
     assert!(warnings[2].starts_with("'daemonize' (command line) is accepted, but has no effect. ("), "{warnings:?}");
     assert!(!warnings.concat().contains("swordfish"));
+}
+
+#[test]
+fn what_would_leave_the_server_open_is_refused() {
+    for (line, word) in [
+        ("rename-command FLUSHALL \"\"", "renamed or disabled"),
+        ("Rename-Command CONFIG secret", "renamed or disabled"),
+        ("tls-port 6380", "TLS"),
+        ("tls-replication yes", "TLS"),
+        ("user alice on >secret ~* +@all", "everybody would have all rights"),
+        ("aclfile /etc/redis/users.acl", "everybody would have all rights"),
+        ("loadmodule /usr/lib/x.so", "Modules"),
+    ] {
+        let refused = of_text(line).unwrap_err().to_string();
+        assert!(refused.contains("at line 1 of") && refused.contains(word), "{refused}");
+    }
+    for line in ["tls-port 0", "tls-replication NO"] {
+        assert_eq!(of_text(line).unwrap().warnings.len(), 1, "{line}");
+    }
 }
 
 /// Such settings as the redis.conf of a distribution makes.
