@@ -28,6 +28,7 @@ pub(crate) const COMMANDS: &[Command] = &[
             .group(Group::Server, "1.0.0")
             .costs("O(1)")
             .flags(&[Flags::ADMIN, Flags::NOSCRIPT, Flags::STALE, Flags::NO_ASYNC_LOADING])
+            .deprecated("5.0.0", "`REPLICAOF`")
             .arguments(PRIMARY),
     ),
     Command::session(

@@ -28,6 +28,8 @@ use crate::store::{Found, Presence, Reach, Store};
 /// A replay tells how far it is whenever it has read so much more of the log.
 const PROGRESS_BYTES: u64 = 1 << 20;
 
+const LOG_MISSING: &str = "There is a store but the log is missing: restore the log or a backup";
+
 /// What opening a shard found and did.
 #[derive(Clone, Debug)]
 pub struct Recovery {
@@ -62,8 +64,12 @@ pub fn open(
 ) -> Result<(Shard, Recovery), Fault> {
     let began = Instant::now();
     let log_dir = dir.join("log");
-    std::fs::create_dir_all(&log_dir).map_err(|error| Fault::io(&error, "The folder cannot be made", &log_dir))?;
     let store_dir = dir.join("store");
+    // The log's folder is made first: a store without it has lost it, even where nothing was settled.
+    if store_dir.exists() && !log_dir.exists() {
+        return Err(Fault::new(FaultKind::Corrupt, LOG_MISSING, &log_dir));
+    }
+    std::fs::create_dir_all(&log_dir).map_err(|error| Fault::io(&error, "The folder cannot be made", &log_dir))?;
     let rebuilt = !store_dir.exists() && has_segments(&log_dir)?;
     if rebuilt {
         check_complete(&log_dir, &dir)?;
@@ -72,8 +78,7 @@ pub fn open(
     progress(0, 0);
     let settled = marks::read(&*store, marks::SETTLED, 0)?;
     if settled.is_some() && !has_segments(&log_dir)? {
-        let what = "The store has data but the log is missing: restore the log or a backup";
-        return Err(Fault::new(FaultKind::Corrupt, what, &log_dir));
+        return Err(Fault::new(FaultKind::Corrupt, LOG_MISSING, &log_dir));
     }
     let settled = settled.unwrap_or(0);
     let mut log_options = LogOptions::new(&log_dir);

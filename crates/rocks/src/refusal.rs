@@ -39,5 +39,12 @@ pub(crate) fn fault_of_opening(error: &Error, dir: &Path) -> Fault {
         }
         kind => kind,
     };
-    Fault::new(kind, format!("Cannot open the store: {error}"), dir)
+    let advice = match kind {
+        FaultKind::Corrupt => {
+            ". Move this folder away: it is built again from the log, if that is complete; if it is not, the next start \
+             says so, and a snapshot must be restored"
+        }
+        FaultKind::Io | FaultKind::NoSpace | FaultKind::Format | FaultKind::ReadOnly => "",
+    };
+    Fault::new(kind, format!("Cannot open the store: {error}{advice}"), dir)
 }

@@ -28,7 +28,11 @@ pub(super) fn write_info(command: &Command, reply: &mut Reply) {
     for key in spec.keys {
         write_key_spec(key, reply);
     }
-    reply.set(command.subcommands.len());
+    // As Redis has it: a set as long as it is empty.
+    match command.subcommands.len() {
+        0 => reply.set(0),
+        count => reply.array(count),
+    }
     for subcommand in command.subcommands {
         write_info(subcommand, reply);
     }
@@ -193,5 +197,26 @@ fn write_argument(argument: &Argument, reply: &mut Reply) {
     if let Some(parts) = parts {
         reply.bulk(b"arguments");
         write_arguments(parts, reply);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use resp::Protocol;
+
+    use super::*;
+    use crate::table;
+
+    #[test]
+    fn subcommands_are_an_array_and_none_an_empty_set() {
+        let entry = |name: &[u8]| {
+            let mut reply = Reply::new(Protocol::Resp3);
+            write_info(table::lookup(name).unwrap(), &mut reply);
+            String::from_utf8(reply.into_buffer()).unwrap()
+        };
+        let (object, get) = (entry(b"object"), entry(b"get"));
+        let count = table::lookup(b"object").unwrap().subcommands.len();
+        assert!(object.contains(&format!("\r\n*{count}\r\n*10\r\n")), "{object}");
+        assert!(get.ends_with("~0\r\n"), "{get}");
     }
 }

@@ -8,7 +8,7 @@ use crate::args::Args;
 use crate::error::{Error, text};
 use crate::glob::{self, Case};
 use crate::key_refs::{Access, each_key};
-use crate::spec::{Begin, Categories, Command, KeySpec};
+use crate::spec::{Begin, Categories, Command, KeyFlags, KeySpec};
 use crate::table;
 
 const BAD_COMMAND: &str = "ERR Invalid command specified";
@@ -108,10 +108,26 @@ pub fn getkeys(args: Args<'_>, reply: &mut Reply) -> Result<(), Error> {
 /// # Errors
 /// The client's.
 pub fn getkeysandflags(args: Args<'_>, reply: &mut Reply) -> Result<(), Error> {
+    let flags_of_line = flags_of_line(Args::new(args.from(2)));
     reply_keys(args, reply, |reply, key, spec| {
         reply.array(2);
         reply.bulk(key);
-        write_key_flags(spec.flags, reply);
+        let flags = flags_of_line.filter(|_| spec.flags.has(KeyFlags::VARIABLE_FLAGS));
+        write_key_flags(flags.unwrap_or(spec.flags), reply);
+    })
+}
+
+/// What is done with keys that a command treats as its other arguments say.
+fn flags_of_line(line: Args<'_>) -> Option<KeyFlags> {
+    if !line.is(0, "SET") {
+        return None;
+    }
+    // Wherever the word stands, as in Redis.
+    let returns = (3..line.len()).any(|at| line.is(at, "GET"));
+    Some(if returns {
+        KeyFlags::all_of(&[KeyFlags::RW, KeyFlags::ACCESS, KeyFlags::UPDATE])
+    } else {
+        KeyFlags::all_of(&[KeyFlags::OW, KeyFlags::UPDATE])
     })
 }
 
@@ -145,7 +161,7 @@ fn by_full_name(name: &[u8]) -> Option<&'static Command> {
     }
 }
 
-fn reply_keys(args: Args<'_>, reply: &mut Reply, write: fn(&mut Reply, &[u8], &KeySpec)) -> Result<(), Error> {
+fn reply_keys(args: Args<'_>, reply: &mut Reply, write: impl Fn(&mut Reply, &[u8], &KeySpec)) -> Result<(), Error> {
     let line = Args::new(args.from(2));
     let mut command = table::lookup(line.at(0)).ok_or(BAD_COMMAND)?;
     if !command.subcommands.is_empty() && line.len() > 1 {

@@ -144,6 +144,25 @@ fn a_store_without_its_log_is_refused() {
 }
 
 #[test]
+fn a_store_that_nothing_was_settled_into_is_refused_without_its_log_too() {
+    let mut rig = Rig::new();
+    rig.set("a", "1");
+    rig.write_logs();
+    rig.kill();
+    let (log, elsewhere) = (rig.options.dir.join("db0/log"), rig.options.dir.join("elsewhere"));
+    fs::rename(&log, &elsewhere).unwrap();
+    for _ in 0..2 {
+        let fault = refused(&rig);
+        assert!(fault.to_string().contains("the log is missing"), "{fault}");
+    }
+    // A start that was ended between making the one and the other.
+    fs::remove_dir_all(rig.options.dir.join("db0/store")).unwrap();
+    fs::create_dir(&log).unwrap();
+    rig.open();
+    assert_eq!(rig.get("a"), None);
+}
+
+#[test]
 fn a_store_ahead_of_its_log_does_not_serve_as_primary() {
     let mut rig = Rig::new();
     rig.set("a", "1");

@@ -23,6 +23,12 @@ const HELP: &[&str] = &[
     "    Returns a hash of the value of each key.",
     "ERROR <string>",
     "    Returns an error with this text.",
+    "HTSTATS <dbid>",
+    "    Shows how many keys a database has.",
+    "HTSTATS-KEY <key>",
+    "    Shows how many elements a value has that Redis keeps in a hash table.",
+    "LISTPACK <key>",
+    "    Says whether a value is packed.",
     "LOADAOF",
     "    As RELOAD.",
     "LOG <message>",
@@ -39,7 +45,9 @@ const HELP: &[&str] = &[
     "    Says whether expired keys in memory are deleted without being met.",
     "SLEEP <seconds>",
     "    Lets this connection sleep. Others go on.",
-    "CHANGE-REPL-ID, JMAP, LISTPACK, PAUSE-CRON, QUICKLIST-PACKED-THRESHOLD, REPLYBUFFER,",
+    "STRUCTSIZE",
+    "    Shows how wide the machine's words are.",
+    "CHANGE-REPL-ID, JMAP, PAUSE-CRON, QUICKLIST-PACKED-THRESHOLD, REPLYBUFFER,",
     "SET-DISABLE-DENY-SCRIPTS, STRINGMATCH-LEN",
     "    Do nothing.",
     "HELP",
@@ -58,6 +66,10 @@ pub(super) fn run(call: &mut Call<'_>) -> Answer {
         (b"digest", 2) => return debug_keys::digest(),
         (b"digest-value", _) => return debug_keys::digest_values(database, args.from(2)),
         (b"populate", 3..=5) => return debug_keys::populate(database, args),
+        (b"htstats", 3) => return debug_keys::table(call.shared, args),
+        (b"htstats-key", 3) => return debug_keys::table_of(database, args.at(2)),
+        (b"listpack", 3) => return debug_keys::listpack(database, args.at(2)),
+        (b"structsize", 2) => call.reply.simple(&format!("bits:{}", usize::BITS)),
         (b"reload" | b"loadaof", _) => return reload(),
         (b"set-active-expire", 3) => set_active_expire(call),
         (b"protocol", 3) => debug_protocol::run(args.at(2), call.reply)?,
@@ -88,11 +100,9 @@ fn check_permission(call: &Call<'_>) -> Result<(), Error> {
 fn does_nothing(name: &[u8], args: Args<'_>) -> bool {
     match name {
         b"change-repl-id" | b"jmap" => args.len() == 2,
-        b"quicklist-packed-threshold"
-        | b"set-active-expire"
-        | b"set-disable-deny-scripts"
-        | b"pause-cron"
-        | b"listpack" => args.len() == 3,
+        b"quicklist-packed-threshold" | b"set-active-expire" | b"set-disable-deny-scripts" | b"pause-cron" => {
+            args.len() == 3
+        }
         b"stringmatch-len" | b"replybuffer" => args.len() == 4,
         _ => false,
     }

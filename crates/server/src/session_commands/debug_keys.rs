@@ -17,9 +17,11 @@ use keyspace::{Kind, Stop, View};
 
 use super::key_look::{look, look_at, run_command};
 use super::{Answer, DeskContext, at_desk};
+use crate::shared::Shared;
 
 /// Keys that are listed at a time.
 const PAGE: usize = 1000;
+const NO_TABLE: &str = "ERR The value stored at the specified key is not represented using an hash table";
 const BAD_COUNT: &str = "ERR value is out of range, must be positive";
 
 /// 160 bits, printed as Redis prints its digests.
@@ -155,9 +157,7 @@ pub(super) fn digest_values(database: usize, keys: &[&[u8]]) -> Answer {
 pub(super) fn object(database: usize, key: &[u8]) -> Answer {
     let key = key.to_vec();
     at_desk(move |context, reply| {
-        let encoding = run_command(context, database, &[b"OBJECT", b"ENCODING", &key])?;
-        // A bulk string: its length, then the word.
-        let encoding = String::from_utf8_lossy(&encoding).lines().nth(1).unwrap_or_default().to_owned();
+        let encoding = encoding(context, database, &key)?.unwrap_or_default();
         let seen = look(context, database, &key, |view| {
             let length = view.record(&key)?.map(|record| record.payload.len());
             let usage = view.usage(&key)?;
@@ -170,6 +170,63 @@ pub(super) fn object(database: usize, key: &[u8]) -> Answer {
         ));
         Ok(())
     })
+}
+
+/// What OBJECT ENCODING says of a key, if it is there.
+fn encoding(context: &mut DeskContext<'_>, database: usize, key: &[u8]) -> Result<Option<String>, Error> {
+    let reply = run_command(context, database, &[b"OBJECT", b"ENCODING", key])?;
+    // A bulk string: its length, then the word.
+    Ok(String::from_utf8_lossy(&reply).lines().nth(1).map(str::to_owned))
+}
+
+/// HTSTATS: what there is to say where keys lie in no table of their own.
+pub(super) fn table(shared: &Shared, args: Args<'_>) -> Answer {
+    let database = usize::try_from(args.integer(2)?).ok().filter(|database| *database < shared.instance.databases());
+    let database = database.ok_or("ERR Out of range database")?;
+    at_desk(move |context, reply| {
+        let keys = number(&run_command(context, database, &[b"DBSIZE"])?);
+        reply.verbatim(b"txt", format!("[Dictionary HT]\n number of elements: {keys}\n").as_bytes());
+        Ok(())
+    })
+}
+
+/// HTSTATS-KEY.
+pub(super) fn table_of(database: usize, key: &[u8]) -> Answer {
+    let key = key.to_vec();
+    at_desk(move |context, reply| {
+        let encoding = encoding(context, database, &key)?.ok_or(text::NO_SUCH_KEY)?;
+        if !matches!(encoding.as_str(), "hashtable" | "skiplist") {
+            return Err(NO_TABLE.into());
+        }
+        let kind = look(context, database, &key, |view| Ok(view.record(&key)?.map(|record| record.head.kind)))?;
+        let count: &[u8] = match kind.ok_or(text::NO_SUCH_KEY)? {
+            Kind::Hash => b"HLEN",
+            Kind::Set => b"SCARD",
+            Kind::Zset => b"ZCARD",
+            Kind::String | Kind::List | Kind::Stream => return Err(NO_TABLE.into()),
+        };
+        let elements = number(&run_command(context, database, &[count, &key])?);
+        reply.verbatim(b"txt", format!(" number of elements: {elements}\n").as_bytes());
+        Ok(())
+    })
+}
+
+/// LISTPACK, without the listing that Redis prints on its terminal.
+pub(super) fn listpack(database: usize, key: &[u8]) -> Answer {
+    let key = key.to_vec();
+    at_desk(move |context, reply| {
+        let encoding = encoding(context, database, &key)?.ok_or(text::NO_SUCH_KEY)?;
+        if !encoding.starts_with("listpack") {
+            return Err("ERR Not a listpack encoded object.".into());
+        }
+        reply.ok();
+        Ok(())
+    })
+}
+
+/// The digits of an integer reply.
+fn number(reply: &[u8]) -> String {
+    String::from_utf8_lossy(reply).trim_matches([':', '\r', '\n']).to_owned()
 }
 
 /// The keys that POPULATE makes.
@@ -241,6 +298,29 @@ mod tests {
         server.keys(&["SET", "a", "hello"]);
         let line = session.text(&["DEBUG", "OBJECT", "a"]);
         assert!(line.starts_with("+Value at:0x0 refcount:1 encoding:embstr serializedlength:5 lru:"), "{line}");
+    }
+
+    #[test]
+    fn tables_are_told_of_with_redis_refusals() {
+        let server = Server::new(&[]);
+        let mut session = server.session();
+        let mut debug = |line: &[&str]| session.text(&[&["DEBUG"], line].concat());
+        for name in ["HTSTATS-KEY", "LISTPACK"] {
+            assert_eq!(debug(&[name, "nokey"]), "-ERR no such key\r\n");
+        }
+        assert_eq!(debug(&["HTSTATS", "99"]), "-ERR Out of range database\r\n");
+        assert_eq!(debug(&["HTSTATS", "-1"]), "-ERR Out of range database\r\n");
+        assert_eq!(debug(&["HTSTATS", "x"]), "-ERR value is not an integer or out of range\r\n");
+        assert_eq!(debug(&["STRUCTSIZE"]), "+bits:64\r\n");
+        server.keys(&["HSET", "packed", "f", "v"]);
+        server.keys(&["HSET", "large", "f", &"v".repeat(100), "g", "v"]);
+        server.keys(&["SET", "text", "v"]);
+        assert_eq!(debug(&["LISTPACK", "packed"]), "+OK\r\n");
+        assert_eq!(debug(&["LISTPACK", "text"]), "-ERR Not a listpack encoded object.\r\n");
+        assert!(debug(&["HTSTATS", "0"]).contains("number of elements: 3\n"));
+        assert!(debug(&["HTSTATS", "1"]).contains("number of elements: 0\n"));
+        assert!(debug(&["HTSTATS-KEY", "large"]).contains(" number of elements: 2\n"));
+        assert_eq!(debug(&["HTSTATS-KEY", "packed"]), format!("-{}\r\n", super::NO_TABLE));
     }
 
     #[test]

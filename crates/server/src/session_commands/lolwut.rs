@@ -7,7 +7,17 @@ const ROWS: usize = 9;
 const STRAWS: &[u8; 8] = b"/\\|~,'`/";
 const NEEDLE: u8 = b'!';
 
+/// Versions of Redis that had a picture; of the others one gets the version alone.
+const WITH_PICTURE: [i64; 2] = [5, 6];
+
 pub(super) fn run(call: &mut Call<'_>) -> Answer {
+    if call.args.len() > 1 && call.args.is(1, "VERSION") {
+        let asked = if call.args.len() > 2 { Some(call.args.integer(2)?) } else { None };
+        if asked.is_none_or(|version| !WITH_PICTURE.contains(&version)) {
+            call.reply.verbatim(b"txt", format!("Redis ver. {REDIS_VERSION}\n").as_bytes());
+            return Ok(Outcome::Done);
+        }
+    }
     let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let picture = haystack(u64::from(seed.subsec_nanos()));
     let version = env!("CARGO_PKG_VERSION");
@@ -54,6 +64,11 @@ mod tests {
     fn it_ends_with_the_version() {
         let server = Server::new(&[]);
         let reply = server.session().text(&["LOLWUT", "VERSION", "5"]);
-        assert!(reply.ends_with("Redis ver. 7.2.4\n\r\n"), "{reply}");
+        assert!(reply.lines().count() > ROWS && reply.ends_with("Redis ver. 7.2.4\n\r\n"), "{reply}");
+        for line in [&["LOLWUT", "version"][..], &["LOLWUT", "VERSION", "7"]] {
+            assert_eq!(server.session().text(line), "$17\r\nRedis ver. 7.2.4\n\r\n");
+        }
+        let wrong = "-ERR value is not an integer or out of range\r\n";
+        assert_eq!(server.session().text(&["LOLWUT", "VERSION", "abc"]), wrong);
     }
 }
