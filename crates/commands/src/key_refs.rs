@@ -66,6 +66,18 @@ pub const fn only_key(command: &Command) -> Option<usize> {
     }
 }
 
+/// Whether a command that writes reads its first key as one that only reads does, and so counts as a look at it: as in Redis,
+/// those that return or copy what was there.
+#[inline]
+#[must_use]
+pub fn reads_first(command: &Command, args: Args<'_>) -> bool {
+    match command.spec.name {
+        "getdel" | "getex" | "getset" | "copy" => true,
+        "set" => args.len() > 3 && (3..args.len()).any(|at| args.is(at, "GET")),
+        _ => false,
+    }
+}
+
 /// Visits the keys that `specs` say a command line has.
 pub(crate) fn each_key(
     specs: &[KeySpec],

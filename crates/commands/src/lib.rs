@@ -39,7 +39,7 @@ mod zset;
 pub use args::Args;
 pub use context::{Context, Eviction, Settings, Waiting};
 pub use error::{Error, text, unknown_command, unknown_subcommand, wrong_arity};
-pub use key_refs::{Access, KeyRef, UnreadableKeys, keys, only_key};
+pub use key_refs::{Access, KeyRef, UnreadableKeys, keys, only_key, reads_first};
 pub use spec::{Command, Run, Scope, Spec};
 pub use table::{all, lookup, resolve};
 pub use wait::{Wait, timeout, wait_of};

@@ -284,10 +284,10 @@ pub(crate) const COMMANDS: &[Command] = &[
                     .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"]),
             ),
             Command::view(
-                Spec::new("usage", -3, "Estimates the memory of a key.")
+                Spec::new("usage", -3, "Estimates the bytes of a key, in memory or not.")
                     .within("memory")
                     .group(Group::Server, "4.0.0")
-                    .costs("O(1)")
+                    .costs("O(N) with N the number of samples")
                     .flags(&[Flags::READONLY])
                     .keys(&[KeySpec::one(2, &[KeyFlags::RO])])
                     .arguments(&[Argument::key("key", 0), Argument::integer("count").after("SAMPLES").optional()]),

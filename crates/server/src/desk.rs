@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use commands::spec::{Flags, Run};
-use commands::{Args, KeyRef, Wait};
+use commands::{Args, KeyRef, Scope, Wait};
 use crossbeam_channel::{Receiver, Sender};
 use engine::{Fault, Place, Ran, Scratch, ShardId};
 use resp::{Limits, Parsed, Parser, Protocol, Reply, Request};
@@ -21,7 +21,7 @@ use crate::catalog::Numbers;
 use crate::client::ClientInfo;
 use crate::code::{self, Breadth, Code, Ended};
 use crate::gate::{self, Marks};
-use crate::meter;
+use crate::meter::{self, Looks};
 use crate::pledge::Pledge;
 use crate::rules::Rules;
 use crate::session_commands::{DeskContext, DeskWork};
@@ -281,8 +281,10 @@ impl Clerk {
         };
         let (mut marks, mut pledge) = (Marks::default(), None);
         let mut ran = code.run(Place::Desk, breadth, (&mut self.scratch, &mut self.keys), &mut reply);
+        let mut breadth = breadth;
         if matches!(ran, Ok(Ended::Ran(Ran::Undeclared))) {
-            ran = code.run(Place::Desk, Breadth::Shard, (&mut self.scratch, &mut self.keys), &mut reply);
+            breadth = Breadth::Shard;
+            ran = code.run(Place::Desk, breadth, (&mut self.scratch, &mut self.keys), &mut reply);
         }
         match ran {
             Ok(Ended::Ran(Ran::Done(gate))) => {
@@ -302,10 +304,19 @@ impl Clerk {
         let stats = self.shared.stats.thread(self.index);
         stats.commands.add(1);
         if command.spec.flags.has(Flags::READONLY) {
-            stats.hits.add(self.scratch.tally().hits.get().into());
-            stats.misses.add(self.scratch.tally().misses.get().into());
+            // Which other keys it looked at, none knows.
+            let is_named = breadth == Breadth::Declared && command.scope == Scope::Keys;
+            let keys = match (commands::only_key(command), is_named) {
+                (_, false) => 0,
+                (Some(_), true) => 1,
+                (None, true) => self.keys.len(),
+            };
+            self.book_looks(keys);
         } else {
             stats.changed.add(self.scratch.tally().changed.get().into());
+            if commands::reads_first(command, args) {
+                self.book_looks(1);
+            }
         }
         let counters = stats.command(self.numbers.of(command));
         counters.calls.add(1);
@@ -315,5 +326,12 @@ impl Clerk {
             meter::note_slow(&self.shared, &rules, info, command, args, nanos);
         }
         Answer { reply: reply.into_buffer(), marks, pledge, next: Next::Nothing }
+    }
+
+    fn book_looks(&self, keys: usize) {
+        let Looks { hits, misses } = meter::looks(self.scratch.tally(), keys);
+        let stats = self.shared.stats.thread(self.index);
+        stats.hits.add(hits);
+        stats.misses.add(misses);
     }
 }

@@ -14,6 +14,32 @@ use crate::shared::{Shared, clock};
 use crate::slowlog::{Entry, shortened};
 use crate::stats::{CommandCounters, Stats, ThreadStats};
 
+/// Keys that were found, and that were not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Looks {
+    pub hits: u64,
+    pub misses: u64,
+}
+
+/// What a command with so many keys has looked up: each counts once, however often it was looked at. 0: it names none, and
+/// what it has met counts.
+#[inline]
+pub(crate) fn looks(tally: &Tally, keys: usize) -> Looks {
+    let (hits, misses, keys) = (u64::from(tally.hits.get()), u64::from(tally.misses.get()), keys as u64);
+    let all = hits + misses;
+    if keys == 0 || all <= keys {
+        return Looks { hits, misses };
+    }
+    if keys == 1 {
+        // It may have been missed where the command then put it, or after it was removed.
+        let found = u64::from(hits > 0);
+        return Looks { hits: found, misses: 1 - found };
+    }
+    // They are all looked at about equally often.
+    let found = (hits * keys + all / 2) / all;
+    Looks { hits: found, misses: keys - found }
+}
+
 /// Sums up what consecutive commands of one name cost before it is booked.
 pub(crate) struct Meter {
     last: Instant,
@@ -47,11 +73,12 @@ impl Meter {
         took
     }
 
-    /// Notes what a reading command has looked up.
+    /// Notes what a command has looked up of its keys.
     #[inline]
-    pub(crate) fn note_looks(&mut self, tally: &Tally) {
-        self.hits += u64::from(tally.hits.get());
-        self.misses += u64::from(tally.misses.get());
+    pub(crate) fn note_looks(&mut self, tally: &Tally, keys: usize) {
+        let Looks { hits, misses } = looks(tally, keys);
+        self.hits += hits;
+        self.misses += misses;
     }
 
     /// Notes what a writing command has changed.
@@ -124,4 +151,23 @@ pub(crate) fn note_slow(
         name: info.words.lock().name.clone(),
     };
     shared.slowlog.push(entry, usize::try_from(rules.config.slowlog_max_len).unwrap_or(usize::MAX));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_counts_once_however_often_it_is_looked_at() {
+        let of = |hits, misses, keys| {
+            let tally = Tally::default();
+            tally.hits.set(hits);
+            tally.misses.set(misses);
+            let Looks { hits, misses } = looks(&tally, keys);
+            (hits, misses)
+        };
+        assert_eq!([of(1, 0, 1), of(2, 0, 1), of(0, 3, 1), of(1, 1, 1)], [(1, 0), (1, 0), (0, 1), (1, 0)]);
+        assert_eq!([of(6, 0, 2), of(3, 3, 2), of(0, 6, 2), of(1, 0, 3)], [(2, 0), (1, 1), (0, 2), (1, 0)]);
+        assert_eq!(of(7, 5, 0), (7, 5));
+    }
 }

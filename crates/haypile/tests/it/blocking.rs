@@ -316,6 +316,41 @@ fn reads_count_hits_and_misses() {
 }
 
 #[test]
+fn a_key_that_a_command_reads_counts_once() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    let (mut hits, mut misses) = (0, 0);
+    for (line, found, missed) in [
+        ("SET k 1", 0, 0),
+        ("SET k abc EX 100", 0, 0),
+        ("SET k abc GET", 1, 0),
+        ("SET new abc GET", 0, 1),
+        ("SET k abc GET KEEPTTL", 1, 0),
+        ("GETSET k abc", 1, 0),
+        ("GETEX k EX 100", 1, 0),
+        ("GETEX none", 0, 1),
+        ("COPY k copy", 1, 0),
+        ("COPY none other", 0, 1),
+        ("GETDEL copy", 1, 0),
+        ("GETDEL copy", 0, 1),
+        ("GETRANGE k 0 1", 1, 0),
+        ("BITCOUNT k", 1, 0),
+        ("BITCOUNT none", 0, 1),
+        ("STRLEN k", 1, 0),
+        ("LCS k new", 2, 0),
+        ("INCR number", 0, 0),
+        ("APPEND k x", 0, 0),
+    ] {
+        client.ask(line);
+        hits += found;
+        misses += missed;
+        let Value::Bulk(info) = client.ask("INFO stats") else { panic!("INFO is text") };
+        let info = String::from_utf8(info).unwrap();
+        assert!(info.contains(&format!("keyspace_hits:{hits}\r\nkeyspace_misses:{misses}\r\n")), "{line}: {info}");
+    }
+}
+
+#[test]
 fn many_waiters_are_served_in_the_order_in_which_they_came() {
     const CLIENTS: usize = 200;
     let server = Server::start(&[]);

@@ -316,9 +316,13 @@ impl Batch<'_> {
             Ok(Ended::Ran(Ran::Done(gate))) => {
                 self.note_run(&gate);
                 if command.spec.flags.has(Flags::READONLY) {
-                    self.meter.note_looks(self.tools.scratch.tally());
+                    let keys = if commands::only_key(command).is_some() { 1 } else { self.tools.keys.len() };
+                    self.meter.note_looks(self.tools.scratch.tally(), keys);
                 } else {
                     self.meter.note_changes(self.tools.scratch.tally());
+                    if commands::reads_first(command, args) {
+                        self.meter.note_looks(self.tools.scratch.tally(), 1);
+                    }
                 }
                 if self.tools.scratch.has_woken() {
                     self.wake();

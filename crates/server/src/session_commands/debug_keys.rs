@@ -164,6 +164,10 @@ pub(super) fn object(database: usize, key: &[u8]) -> Answer {
             Ok(length.zip(usage))
         })?;
         let (length, usage) = seen.ok_or(text::NO_SUCH_KEY)?;
+        // With what lies in rows.
+        let in_all =
+            number(&run_command(context, database, &[b"MEMORY", b"USAGE", &key])?).parse::<usize>().unwrap_or(0);
+        let length = length + in_all.saturating_sub(usage.memory_bytes);
         let idle = usage.idle_seconds;
         reply.simple(&format!(
             "Value at:0x0 refcount:1 encoding:{encoding} serializedlength:{length} lru:0 lru_seconds_idle:{idle}"
@@ -298,6 +302,38 @@ mod tests {
         server.keys(&["SET", "a", "hello"]);
         let line = session.text(&["DEBUG", "OBJECT", "a"]);
         assert!(line.starts_with("+Value at:0x0 refcount:1 encoding:embstr serializedlength:5 lru:"), "{line}");
+    }
+
+    #[test]
+    fn what_lies_in_rows_counts_as_memory() {
+        let server = Server::new(&[]);
+        let usage = |line: &[&str]| server.keys(line).trim_matches([':', '\r', '\n']).parse::<u64>().unwrap();
+        let value = "v".repeat(100);
+        server.keys(&["SET", "text", &"x".repeat(1 << 20)]);
+        for number in 0..500 {
+            let name = format!("{number:0100}");
+            server.keys(&["HSET", "hash", &name, &value]);
+            server.keys(&["SADD", "set", &name]);
+            server.keys(&["ZADD", "zset", "1", &name]);
+            server.keys(&["RPUSH", "list", &name]);
+        }
+        for (key, least, most) in [
+            ("text", 1 << 20, 1_100_000),
+            ("hash", 100_000, 150_000),
+            ("set", 50_000, 80_000),
+            ("zset", 100_000, 180_000),
+            ("list", 50_000, 70_000),
+        ] {
+            for line in [&["MEMORY", "USAGE", key][..], &["MEMORY", "USAGE", key, "SAMPLES", "0"]] {
+                let bytes = usage(line);
+                assert!((least..most).contains(&bytes), "{line:?}: {bytes}");
+            }
+            let line = server.session().text(&["DEBUG", "OBJECT", key]);
+            let length =
+                line.split_once("serializedlength:").unwrap().1.split(' ').next().unwrap().parse::<u64>().unwrap();
+            assert!((least..most).contains(&length), "{line}");
+        }
+        assert_eq!(server.keys(&["MEMORY", "USAGE", "none"]), "$-1\r\n");
     }
 
     #[test]
