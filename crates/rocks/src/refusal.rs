@@ -46,5 +46,7 @@ pub(crate) fn fault_of_opening(error: &Error, dir: &Path) -> Fault {
         }
         FaultKind::Io | FaultKind::NoSpace | FaultKind::Format | FaultKind::ReadOnly => "",
     };
-    Fault::new(kind, format!("Cannot open the store: {error}{advice}"), dir)
+    // Some of its sentences have a full stop, others have none.
+    let error = error.to_string();
+    Fault::new(kind, format!("Cannot open the store: {}{advice}", error.trim_end_matches('.')), dir)
 }
