@@ -48,7 +48,7 @@ pub use ledger::{Decided, Ledger, LedgerError, UnfinishedSync};
 pub use node::Node;
 pub use output::{Alarm, Event, Level, NodeStateName, Occurrence, Output, ShardStateName, Start, StateName, Transmit};
 pub use states::{TRANSITIONS, Transition};
-pub use status::{Lag, NodeStatus, Role, ShardStatus, Status, SyncPhase, TransferStatus};
+pub use status::{NodeStatus, Role, ShardStatus, Status, SyncPhase, TransferStatus};
 pub use time::Millis;
 
 /// The version of the replication protocol that this build speaks.

@@ -258,8 +258,12 @@ impl Alarm {
     #[must_use]
     pub const fn cleared_when(self) -> &'static str {
         match self {
-            Alarm::ShardError | Alarm::Diverged => "the shard is connected",
-            Alarm::RetriesExhausted => "the machine is connected, an operator resets it, or the limit is raised",
+            Alarm::ShardError | Alarm::Diverged => {
+                "the shard is connected and has applied something, or all that there is"
+            }
+            Alarm::RetriesExhausted => {
+                "as `shard_error`, or the node is connected; an operator resets it, or the limit is raised"
+            }
             Alarm::Lag => "everything is applied that was announced 10 s ago",
             Alarm::LinkFlapping => "the fifth last loss is five minutes ago",
             Alarm::FullSyncLoop => "the shard is connected for `repl-stable-after`",

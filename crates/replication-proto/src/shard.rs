@@ -108,11 +108,13 @@ pub(crate) struct Memory {
     pub install: Option<Install>,
     pub positions: Option<Positions>,
     /// The end of the primary's log, as last heard.
-    pub end: Lsn,
+    pub end: Option<Lsn>,
     /// Since when something that was announced is not applied yet: the announced end and when it was heard.
     pub behind: Option<(Lsn, Millis)>,
     /// The data here was complete at this time.
     pub current_at: Option<Millis>,
+    /// Since when it is to follow: its data is no older than that, or than `current_at`.
+    pub wanted_since: Millis,
     /// When Connected was lost.
     pub down_since: Option<Millis>,
     pub last_heal: Option<Millis>,
@@ -151,9 +153,10 @@ impl Memory {
             retry: Retry::new(now),
             install: None,
             positions: None,
-            end: Lsn::ZERO,
+            end: None,
             behind: None,
             current_at: None,
+            wanted_since: now,
             down_since: None,
             last_heal: None,
             syncs: 0,
@@ -504,7 +507,7 @@ impl Shard<'_> {
     }
 
     fn connect(&mut self, link: LinkId, log_generation: u64, from: Lsn) {
-        let (db, now, level) = (self.db, self.common.now, self.level());
+        let (db, now) = (self.db, self.common.now);
         if self.common.ledger.syncs.contains_key(&db) {
             self.common.write(|ledger| drop(ledger.syncs.remove(&db)));
             self.common.start(Start::DropFiles { db });
@@ -521,8 +524,14 @@ impl Shard<'_> {
             }),
             Cause::Agreed,
         );
+    }
+
+    /// The link that came up at `since` is good for something. One that ends before, because what ended the last one still
+    /// does, has healed nothing.
+    fn mend(&mut self, since: Millis) {
+        let level = self.level();
         if let Some(down_since) = self.memory.down_since.take() {
-            let heal = now.since(down_since);
+            let heal = since.since(down_since);
             self.memory.last_heal = Some(heal);
             self.common.emit(level, Occurrence::Healed(heal));
         }
@@ -671,9 +680,15 @@ impl Shard<'_> {
         } else {
             following.quiet_since.get_or_insert(self.common.now);
         }
+        let (from, since, log_generation) = (following.from, following.since, following.log_generation);
+        let announced = self.upstream.shards.get(&self.db).filter(|beat| beat.log_generation == log_generation);
         self.memory.positions = Some(positions);
-        self.memory.end = end.max(positions.applied);
-        self.weigh_lag();
+        // A link tells the end of what it brings; how much more there is, the heartbeats tell.
+        let end = end.max(positions.applied).max(announced.map_or(Lsn::ZERO, |beat| beat.end));
+        if positions.applied > from || positions.applied >= end {
+            self.mend(since);
+        }
+        self.weigh_lag(end);
     }
 
     /// The primary's heartbeat told of this shard.
@@ -687,25 +702,25 @@ impl Shard<'_> {
         if self.memory.positions.is_none_or(|positions| positions.received < beat.end) {
             following.quiet_since = None;
         }
-        self.memory.end = self.memory.end.max(beat.end);
-        self.weigh_lag();
+        self.weigh_lag(self.memory.end.map_or(beat.end, |end| end.max(beat.end)));
     }
 
     /// Keeps the time at which the data here was complete: an end that was announced then is reached now.
-    fn weigh_lag(&mut self) {
+    fn weigh_lag(&mut self, end: Lsn) {
         let now = self.common.now;
+        self.memory.end = Some(end);
         let applied = self.memory.positions.map_or(Lsn::ZERO, |positions| positions.applied);
-        if applied >= self.memory.end {
+        if applied >= end {
             self.memory.behind = None;
             self.memory.current_at = Some(now);
         } else {
             match self.memory.behind {
                 Some((target, heard_at)) if applied >= target => {
                     self.memory.current_at = Some(heard_at);
-                    self.memory.behind = Some((self.memory.end, now));
+                    self.memory.behind = Some((end, now));
                 }
                 Some(_) => {}
-                None => self.memory.behind = Some((self.memory.end, now)),
+                None => self.memory.behind = Some((end, now)),
             }
         }
         let allowed = self.common.config.lag_alarm;
@@ -716,6 +731,9 @@ impl Shard<'_> {
 
     /// Connected for `repl-stable-after`: what went before is forgotten.
     pub fn settle(&mut self) {
+        if let ShardState::Connected(Following { since, .. }) = *self.state {
+            self.mend(since);
+        }
         self.memory.retry = Retry::new(self.common.now);
         self.memory.syncs = 0;
         self.memory.fault = None;

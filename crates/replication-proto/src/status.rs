@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
-use crate::{
-    Address, Alarm, Cause, Db, Level, Millis, NodeId, NodeStateName, Path, Positions, ShardStateName, SyncReason,
-};
+use lineage::Lsn;
+
+use crate::{Address, Alarm, Cause, Db, Level, Millis, NodeId, NodeStateName, Path, ShardStateName, SyncReason};
 
 /// One immutable view of a node; never half of a transition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,23 +89,15 @@ pub struct ShardStatus {
     pub retry_at: Option<Millis>,
     /// Whether an operator detached it.
     pub detached: bool,
-    /// How far it is, as last reported; `None` before it first followed since the start.
-    pub positions: Option<Positions>,
-    /// How far it is behind; `None` while the primary has not been heard of it.
-    pub lag: Option<Lag>,
+    /// The end of the primary's log, as last heard; `None` while it was not heard, or if it is the end of another history.
+    pub end: Option<Lsn>,
+    /// How old the data here is at most; 0 while the primary says each second that everything announced is applied. While
+    /// the data was not complete yet, since when it is to be; `None` while nothing was heard of the primary's.
+    pub age: Option<Millis>,
     /// The full sync that is under way, or waits to go on.
     pub transfer: Option<TransferStatus>,
     /// How long the last repair took, from losing Connected to having it again.
     pub last_heal: Option<Millis>,
-}
-
-/// How far the data here is behind the primary's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lag {
-    /// Bytes between what is applied here and the end of the primary's log, as last heard.
-    pub bytes: u64,
-    /// How old the data here is at most; 0 if everything that was announced is applied.
-    pub age: Millis,
 }
 
 /// A full sync.

@@ -62,9 +62,10 @@ fn canonical_memory(memory: &mut Memory, time: &mut impl FnMut(&mut Millis), ren
     memory.entered_for = crate::Cause::Start;
     memory.retry.shift(time, ORIGIN);
     memory.positions = None;
-    memory.end = lineage::Lsn::ZERO;
+    memory.end = None;
     memory.behind = None;
     memory.current_at = None;
+    memory.wanted_since = Millis(0);
     memory.down_since = None;
     memory.last_heal = None;
     memory.losses = Losses::default();

@@ -141,10 +141,18 @@ impl Node {
         let databases = self.common.config.databases;
         connected.upstream.shards =
             beats.iter().filter(|beat| beat.db.0 < databases).map(|beat| (beat.db, *beat)).collect();
-        let new: Vec<_> =
-            connected.upstream.shards.keys().copied().filter(|db| !self.memories.contains_key(db)).collect();
+        let mut new = Vec::new();
+        for (db, beat) in &connected.upstream.shards {
+            let memory = self.memories.entry(*db).or_insert_with(|| {
+                new.push(*db);
+                Memory::new(self.common.now)
+            });
+            // One that follows is told what this means for it.
+            if !matches!(connected.shards.get(db), Some(ShardState::Connected(_))) {
+                memory.end = Some(beat.end);
+            }
+        }
         for db in new {
-            self.memories.insert(db, Memory::new(self.common.now));
             self.adopt(db);
         }
     }

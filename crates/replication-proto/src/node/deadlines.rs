@@ -2,7 +2,7 @@
 
 use super::{Connected, Lead, Node, NodeState, Promotion};
 use crate::shard::ShardState;
-use crate::{Alarm, Cause, Db, Level, Millis};
+use crate::{Alarm, Cause, Db, Level, Millis, Role};
 
 /// Something that a deadline brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,8 +124,10 @@ impl Node {
         for (db, memory) in &self.memories {
             let level = Level::Shard(*db);
             offer(memory.losses.calm_at().filter(|_| is_on(level, Alarm::LinkFlapping)), Due::Calm(level));
-            let too_old = memory.current_at.map(|at| at + self.common.config.lag_alarm);
-            offer(too_old.filter(|_| !is_on(level, Alarm::Lag)), Due::Lag(*db));
+            let is_wanted = self.role() == Role::Replica && !self.common.ledger.detached.contains(db);
+            let good_at = memory.current_at.map_or(memory.wanted_since, |at| at.max(memory.wanted_since));
+            let too_old = good_at + self.common.config.lag_alarm;
+            offer(Some(too_old).filter(|_| is_wanted && !is_on(level, Alarm::Lag)), Due::Lag(*db));
         }
         next
     }

@@ -24,6 +24,16 @@ impl Node {
         }
         self.forgive();
         self.down_since.get_or_insert(now);
+        for memory in self.memories.values_mut() {
+            if let NodeState::NoConnect(_) = self.state {
+                memory.wanted_since = now;
+            }
+            if !is_restart {
+                // Nothing is known of the new one's log.
+                memory.end = None;
+                memory.behind = None;
+            }
+        }
         match self.state {
             NodeState::Connect => {}
             NodeState::NoConnect(_) | NodeState::Connecting { .. } | NodeState::Connected(_) | NodeState::Error => {
@@ -157,8 +167,6 @@ impl Node {
         self.common.clear_all(Level::Shard(db));
         if let Some(memory) = self.memories.get_mut(&db) {
             memory.down_since = None;
-            memory.current_at = None;
-            memory.behind = None;
         }
     }
 
@@ -168,6 +176,9 @@ impl Node {
         self.common.write(|ledger| ledger.detached.retain(|detached| *detached != db));
         self.retry_shard(db);
         if was_detached {
+            if let Some(memory) = self.memories.get_mut(&db) {
+                memory.wanted_since = self.common.now;
+            }
             self.with(db, |mut shard| shard.follow(Cause::Operator));
         }
     }

@@ -2,11 +2,9 @@
 
 use alloc::vec::Vec;
 
-use lineage::Lsn;
-
 use super::{Node, NodeState};
 use crate::shard::{Memory, Shard, ShardState, Sync};
-use crate::{Db, Lag, Millis, NodeStatus, ShardStateName, ShardStatus, Status, SyncReason, TransferStatus};
+use crate::{Db, Millis, NodeStatus, ShardStateName, ShardStatus, Status, SyncReason, TransferStatus};
 
 impl Node {
     /// One immutable view of everything, taken between two steps.
@@ -53,7 +51,8 @@ impl Node {
             NodeState::Connected(connected) => connected.shards.get(&db),
             NodeState::NoConnect(_) | NodeState::Connect | NodeState::Connecting { .. } | NodeState::Error => None,
         };
-        let now = self.common.now;
+        // What is to be discarded has no place in the primary's log.
+        let is_comparable = !self.common.ledger.syncs.get(&db).is_some_and(|sync| sync.reason.discards());
         ShardStatus {
             db,
             state: state.map_or(ShardStateName::NoConnect, ShardState::name),
@@ -64,8 +63,8 @@ impl Node {
             next_at: state.and_then(|state| state.due(memory, &self.common.config)),
             retry_at: state.and_then(|state| state.retry_due(memory, &self.common.config)),
             detached: self.common.ledger.detached.contains(&db),
-            positions: memory.positions,
-            lag: lag(memory, state, now),
+            end: memory.end.filter(|_| is_comparable),
+            age: self.age(memory, state),
             transfer: self.transfer_status(db, memory, state),
             last_heal: memory.last_heal,
         }
@@ -94,16 +93,19 @@ impl Node {
             attempt: unfinished.map_or(0, |sync| sync.attempts),
         })
     }
+
+    /// How old the data is, as far as it was proven.
+    fn age(&self, memory: &Memory, state: Option<&ShardState>) -> Option<Millis> {
+        let now = self.common.now;
+        let Some(current_at) = memory.current_at else {
+            return memory.end.map(|_| now.since(memory.wanted_since));
+        };
+        let age = now.since(current_at);
+        let is_proven = matches!(state, Some(ShardState::Connected(_))) && memory.behind.is_none();
+        let usual = self.common.config.heartbeat_every.times(HEARTBEATS);
+        Some(if is_proven && age <= usual { Millis(0) } else { age })
+    }
 }
 
-/// How old the data is: nothing, while the link is up and everything announced is applied.
-fn lag(memory: &Memory, state: Option<&ShardState>, now: Millis) -> Option<Lag> {
-    let age = match (state, memory.behind, memory.current_at) {
-        (Some(ShardState::Connected(_)), None, Some(_)) => Millis(0),
-        (_, _, Some(current_at)) => now.since(current_at),
-        (_, Some((_, since)), None) => now.since(since),
-        (_, None, None) => return None,
-    };
-    let applied = memory.positions.map_or(Lsn::ZERO, |positions| positions.applied);
-    Some(Lag { bytes: memory.end.since(applied), age })
-}
+/// Data is current for as long as the next but one heartbeat may still come.
+const HEARTBEATS: u64 = 2;

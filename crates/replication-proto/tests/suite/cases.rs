@@ -3,12 +3,12 @@
 
 use lineage::Lsn;
 use replication_proto::{
-    Alarm, Beat, Cause, Config, Db, DbOrder, Input, Lag, Level, LinkId, Millis, Node, NodeStateName, Path, Positions,
-    Progress, Role, Root, RunId, ShardStateName, Standing, Start, SyncPhase, SyncReason, Verdict,
+    Address, Alarm, Beat, Cause, Config, Db, DbOrder, Input, Level, LinkId, Millis, Node, NodeStateName, Path,
+    Positions, Progress, Role, Root, RunId, ShardStateName, Standing, Start, SyncPhase, SyncReason, Verdict,
 };
 
 use crate::text;
-use crate::world::{Manners, World, address, snapshot};
+use crate::world::{Manners, World, address, at_the_end, snapshot};
 
 const DB: Db = Db(0);
 const SHARD: Level = Level::Shard(DB);
@@ -442,6 +442,12 @@ fn a_next_try_is_told_only_where_there_is_one() {
     assert_eq!(world.node.status().node.state, NodeStateName::Connecting);
 }
 
+/// What INFO makes of the first shard's lag: the end of the primary's log as last heard, and the age of the data here.
+fn lag(world: &World) -> (Option<u64>, Option<u64>) {
+    let shard = &world.node.status().shards[0];
+    (shard.end.map(|end| end.0), shard.age.map(|age| age.0))
+}
+
 #[test]
 fn a_position_moves_the_lag() {
     let mut world = connected();
@@ -451,10 +457,119 @@ fn a_position_moves_the_lag() {
         Input::Position { db, link, positions, end: Lsn(end) }
     };
     world.step(at(100, 100));
-    let lag = |world: &World| world.node.status().shards[0].lag;
-    assert_eq!(lag(&world), Some(Lag { bytes: 0, age: Millis(0) }));
+    assert_eq!(lag(&world), (Some(100), Some(0)));
     world.step(at(100, 400));
     world.now = world.now + Millis(700);
     world.step(at(300, 500));
-    assert_eq!(lag(&world), Some(Lag { bytes: 200, age: Millis(700) }));
+    assert_eq!(lag(&world), (Some(500), Some(700)));
+}
+
+fn beat_with_end(world: &World, end: u64) -> Input {
+    let mut beat = world.beat();
+    beat.shards.iter_mut().for_each(|shard| shard.end = Lsn(end));
+    Input::Beat { link: world.open.dial.unwrap(), beat }
+}
+
+/// Whatever the shard does, its data grows older, and the control link tells how much more there is.
+#[test]
+fn the_lag_of_a_shard_that_does_not_follow_grows() {
+    let mut world = connected();
+    let (wrong, link) = (Cause::AuthRefused, link(&world));
+    world.behave(Manners::Silent);
+    drop(world.step(at_the_end(DB, link)));
+    drop(world.step(Input::ShardLost { db: DB, link, cause: wrong }));
+    world.now = world.now + Millis(1_500);
+    drop(world.step(beat_with_end(&world, 900)));
+    assert_eq!(lag(&world), (Some(900), Some(1_500)));
+    world.cut(Cause::Closed);
+    world.now = world.now + Millis(500);
+    drop(world.step(Input::Tick));
+    assert_eq!(lag(&world), (Some(900), Some(2_000)), "as last heard");
+    drop(world.step(Input::DbSlaveOf(DB, DbOrder::NoOne)));
+    world.now = world.now + Millis::seconds(20);
+    drop(world.step(Input::Tick));
+    assert_eq!(lag(&world), (Some(900), Some(22_000)), "a detached one's, too");
+    assert!(!alarms(&world.node).contains(&(SHARD, Alarm::Lag)), "but nobody minds");
+    drop(world.step(Input::DbSlaveOf(DB, DbOrder::Sync)));
+    assert!(!alarms(&world.node).contains(&(SHARD, Alarm::Lag)), "until it is to follow again");
+    world.now = world.now + Millis::seconds(10);
+    drop(world.step(Input::Tick));
+    assert!(alarms(&world.node).contains(&(SHARD, Alarm::Lag)));
+    let elsewhere = Address { host: "10.0.0.9".into(), port: 7001 };
+    drop(world.step(Input::ReplicaOf(elsewhere)));
+    assert_eq!(lag(&world).0, None, "nothing is known of the new primary's log");
+}
+
+/// A link that came up tells the end of what it brings, which is not the end of all there is.
+#[test]
+fn a_new_link_does_not_make_old_data_current() {
+    let mut world = connected();
+    let first = link(&world);
+    world.behave(Manners::Silent);
+    drop(world.step(at_the_end(DB, first)));
+    drop(world.step(Input::ShardLost { db: DB, link: first, cause: Cause::Closed }));
+    drop(world.step(beat_with_end(&world, 900)));
+    world.run_for(Millis(500));
+    let (second, verdict) = (link(&world), Verdict::Continue { log_generation: 7, from: Lsn(100) });
+    assert_ne!(first, second);
+    drop(world.step(Input::Verdict { db: DB, link: second, verdict }));
+    drop(world.step(at_the_end(DB, second)));
+    assert_eq!(lag(&world), (Some(900), Some(500)));
+}
+
+/// Half-open: nothing is proven any more long before the link is given up.
+#[test]
+fn the_lag_over_a_silent_link_grows() {
+    let mut world = connected();
+    let last = at_the_end(DB, link(&world));
+    world.behave(Manners::Silent);
+    drop(world.step(last));
+    world.now = world.now + Millis(2_000);
+    drop(world.step(Input::Tick));
+    assert_eq!(lag(&world), (Some(100), Some(0)), "the next sign of life may still come");
+    world.now = world.now + Millis(1);
+    drop(world.step(Input::Tick));
+    assert_eq!(lag(&world), (Some(100), Some(2_001)));
+    assert_eq!(world.state(DB), Some(ShardStateName::Connected));
+}
+
+/// Positions of another history say nothing here.
+#[test]
+fn the_lag_of_what_is_to_be_discarded_is_unknown() {
+    let mut world = connected();
+    world.stale.insert(DB, SyncReason::Diverged(Lsn(40)));
+    world.behave(Manners::Silent);
+    drop(world.step(Input::ShardLost { db: DB, link: link(&world), cause: Cause::Closed }));
+    world.run_for(Millis(200));
+    let verdict = Verdict::FullSync(SyncReason::Diverged(Lsn(40)));
+    drop(world.step(Input::Verdict { db: DB, link: link(&world), verdict }));
+    assert_eq!(world.state(DB), Some(ShardStateName::WaitDbSync));
+    assert_eq!(lag(&world).0, None);
+    assert!(lag(&world).1 >= Some(200));
+}
+
+/// Who never had the primary's data since the start has data that is too old, too.
+#[test]
+fn data_that_was_never_current_is_too_old_in_time() {
+    let mut world = world();
+    world.behave(Manners::Silent);
+    drop(world.step(Input::Local(DB)));
+    world.run_for(Millis(9_999));
+    assert_eq!(lag(&world), (None, None), "nothing was heard");
+    assert!(!alarms(&world.node).contains(&(SHARD, Alarm::Lag)));
+    world.run_for(Millis(1));
+    assert!(alarms(&world.node).contains(&(SHARD, Alarm::Lag)));
+    world.behave(Manners::Perfect);
+    world.heal(MINUTE);
+    world.run_for(Millis::seconds(2));
+    assert_eq!(alarms(&world.node), []);
+
+    drop(world.step(Input::NoOne));
+    world.run_for(MINUTE);
+    assert_eq!(alarms(&world.node), [], "a primary's own data is current");
+    world.behave(Manners::Silent);
+    drop(world.step(Input::ReplicaOf(address())));
+    assert!(!alarms(&world.node).contains(&(SHARD, Alarm::Lag)), "it was its own a moment ago");
+    world.run_for(Millis::seconds(10));
+    assert!(alarms(&world.node).contains(&(SHARD, Alarm::Lag)));
 }

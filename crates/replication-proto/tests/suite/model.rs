@@ -508,7 +508,7 @@ const EXPLORATIONS: [Exploration; 10] = [
     exploration(Start::Following, [1, 0, 1, 1, 0], When::Always, 13_778),
     exploration(Start::Following, [1, 0, 1, 0, 1], When::Always, 9_402),
     exploration(Start::Following, [1, 0, 0, 2, 2], When::Always, 25_098),
-    exploration(Start::Following, [1, 1, 0, 0, 2], When::Always, 26_047),
+    exploration(Start::Following, [1, 1, 0, 0, 2], When::Always, 26_035),
     exploration(Start::Following, [1, 1, 1, 0, 0], When::Always, 114_431),
     exploration(Start::Following, [1, 0, 2, 0, 0], When::Long, 273_582),
     exploration(Start::Cold, [0, 0, 1, 0, 0], When::Long, 141_466),

@@ -60,6 +60,7 @@ pub(super) fn machines(shared: &Shared, lines: &mut Lines) {
 }
 
 fn machine(shared: &Shared, view: &View, shard: &ShardStatus) -> String {
+    let applied = positions(shared, shard).applied;
     let mut text = format!(
         "state={},since_ms={},cause={},attempt={}/{},next_retry_ms={},detached={},offset={},lag_bytes={},lag_ms={},last_heal_ms={}",
         shard.state.as_str(),
@@ -69,9 +70,9 @@ fn machine(shared: &Shared, view: &View, shard: &ShardStatus) -> String {
         shard.limit,
         signed(shard.retry_at.map(|at| view.until_ms(at))),
         u8::from(shard.detached),
-        positions(shared, shard).applied,
-        signed(shard.lag.map(|lag| lag.bytes)),
-        signed(shard.lag.map(|lag| lag.age.0)),
+        applied,
+        signed(shard.end.map(|end| end.since(applied))),
+        signed(shard.age.map(|age| age.0)),
         shard.last_heal.map_or(0, |heal| heal.0),
     );
     if let Some(transfer) = &shard.transfer {
@@ -116,14 +117,14 @@ fn offset(shared: &Shared, view: &View) -> u64 {
     if view.is_whole() { replication_offset(&shared.instance) } else { 0 }
 }
 
-/// How far a database is: as last reported, or as its log was found at the start.
+/// How far a database is. Its log knows that better than the state machine, which is told some time later, and not of what
+/// came last on a link that is cut.
 fn positions(shared: &Shared, shard: &ShardStatus) -> Positions {
-    let found = || {
-        let shard = shared.instance.shard(shard.db.0 as usize)?;
-        let (synced, written) = (shard.log.synced(), shard.log.written());
-        Some(Positions { received: written, applied: written, synced })
-    };
-    shard.positions.or_else(found).unwrap_or_default()
+    let Some(shard) = shared.instance.shard(shard.db.0 as usize) else { return Positions::default() };
+    // In this order, so that none is larger than the one before.
+    let synced = shard.log.synced();
+    let written = shard.log.written();
+    Positions { received: written, applied: written, synced: synced.min(written) }
 }
 
 /// ROLE's answer of a replica: host, port, state in Redis's words, offset.
@@ -161,10 +162,9 @@ pub(in super::super) fn text(shared: &Shared) -> String {
         let _ = writeln!(out, "db{}: {state} for {since} ({}{detail}){attempt}{detached}", shard.db, shard.cause);
         let at = positions(shared, shard);
         let _ = writeln!(out, "  received {} applied {} synced {}", at.received, at.applied, at.synced);
-        let _ = match shard.lag {
-            Some(lag) => writeln!(out, "  behind by {} and {}", human(lag.bytes), seconds(lag.age.0)),
-            None => writeln!(out, "  behind by an unknown amount: the primary has not been heard since the start"),
-        };
+        let bytes = shard.end.map_or_else(|| "an unknown amount".to_owned(), |end| human(end.since(at.applied)));
+        let age = shard.age.map_or_else(|| "an unknown time".to_owned(), |age| seconds(age.0));
+        let _ = writeln!(out, "  behind by {bytes} and {age}");
         if let Some(transfer) = &shard.transfer {
             let (phase, done, total) = phase(transfer.phase);
             let _ = write!(out, "  full sync ({}), attempt {}: {phase}", transfer.reason, transfer.attempt);
