@@ -282,7 +282,7 @@ impl Node {
     /// Enters a state; what the old one held must have been ended before. Answers the old one.
     fn enter(&mut self, to: NodeState, cause: Cause) -> NodeState {
         let (from, name) = (StateName::Node(self.state.name()), StateName::Node(to.name()));
-        let figures = Figures { attempt: self.retry.attempt, position: None };
+        let figures = Figures { attempt: self.retry.charged(), position: None };
         self.common.report(Level::Node, from, name, cause, figures);
         self.entered_at = self.common.now;
         self.entered_for = cause;

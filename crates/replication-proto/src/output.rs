@@ -166,7 +166,7 @@ pub enum Occurrence {
         to: StateName,
         /// Why.
         cause: Cause,
-        /// Failures in this episode.
+        /// Failures in this episode that are charged to the budget.
         attempt: u32,
         /// The limit of them; 0 is none.
         limit: u32,

@@ -79,6 +79,11 @@ impl Retry {
         }
     }
 
+    /// How much of the budget is spent.
+    pub fn charged(&self) -> u32 {
+        self.charged
+    }
+
     /// Whether the budget is spent.
     pub fn rests(&self) -> bool {
         match self.pause {

@@ -295,7 +295,7 @@ impl Shard<'_> {
     fn enter(&mut self, to: ShardState, cause: Cause) {
         let (from, name) = (StateName::Shard(self.state.name()), StateName::Shard(to.name()));
         let position = self.memory.positions.map(|positions| positions.applied);
-        let figures = Figures { attempt: self.memory.retry.attempt, position };
+        let figures = Figures { attempt: self.memory.retry.charged(), position };
         self.common.report(Level::Shard(self.db), from, name, cause, figures);
         self.memory.entered_at = self.common.now;
         self.memory.entered_for = cause;

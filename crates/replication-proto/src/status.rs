@@ -45,7 +45,7 @@ pub struct NodeStatus {
     pub since: Millis,
     /// Why it entered it.
     pub cause: Cause,
-    /// Failures in this episode.
+    /// Failures in this episode that are charged to the budget.
     pub attempt: u32,
     /// The limit of them; 0 is none.
     pub limit: u32,
@@ -79,7 +79,7 @@ pub struct ShardStatus {
     pub since: Millis,
     /// Why it entered it.
     pub cause: Cause,
-    /// Failures in this episode.
+    /// Failures in this episode that are charged to the budget.
     pub attempt: u32,
     /// The limit of them; 0 is none.
     pub limit: u32,

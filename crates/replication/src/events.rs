@@ -12,6 +12,7 @@ mod file;
 mod line;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,6 +50,15 @@ pub enum Subject {
     Instance,
     /// One database.
     Shard(u32),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Subject::Instance => f.write_str("instance"),
+            Subject::Shard(database) => write!(f, "db{database}"),
+        }
+    }
 }
 
 /// What can happen.

@@ -6,12 +6,15 @@
 //! ```
 //!
 //! A heal is the time from the loss of `Connected` until it is back. A start of the server ends what was going on: the
-//! time for which it was down is in no state, but a heal goes on through it.
+//! time for which it was down is in no state, but a heal goes on through it. What an operator wanted is neither a loss nor a
+//! heal: being a primary, a detached database, a move to another primary; but a fault on the way there is a loss.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _};
 use std::path::Path;
+
+use replication_proto::{Cause, Class};
 
 use crate::events::{Record, Subject, Turn, What, old_file, utc};
 
@@ -45,13 +48,63 @@ struct Told {
     states: BTreeMap<String, u64>,
     /// The present state, and since when.
     state: Option<(String, u64)>,
-    /// Since when it is not well, if it was well before.
-    lost: Option<u64>,
+    health: Health,
     /// How long each heal took.
     heals: Vec<u64>,
     /// The losses of the last [`FLAPPING_MS`].
     recent: VecDeque<u64>,
     most_recent: usize,
+}
+
+/// How well a subject is.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Health {
+    /// It has not been well since it began to follow, or is not to follow.
+    #[default]
+    New,
+    Well,
+    /// It was well until an operator moved it.
+    Moved,
+    /// It was well until then.
+    Lost(u64),
+}
+
+impl Health {
+    /// After a transition from the state `from` to the state `to`.
+    fn after(self, at: u64, from: &str, to: &str, why: Why) -> Self {
+        match why {
+            Why::Wanted | Why::Fault if to == WELL => Self::Well,
+            Why::Rest => Self::New,
+            Why::Wanted if from == WELL => Self::Moved,
+            Why::Fault if from == WELL || self == Self::Moved => Self::Lost(at),
+            Why::Wanted | Why::Fault => self,
+        }
+    }
+}
+
+/// What a transition is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// An operator wants that it does not follow.
+    Rest,
+    /// Somebody wants it, or time has come.
+    Wanted,
+    Fault,
+}
+
+impl Why {
+    /// Of what leads to the state `to`.
+    fn of(subject: Subject, to: &str, cause: &str) -> Self {
+        match (Cause::parse(cause), subject) {
+            (Some(Cause::Detached), _) => Self::Rest,
+            // A database is there also for a moment, when it is to try again.
+            (Some(Cause::Operator), Subject::Instance) if to == "NoConnect" => Self::Rest,
+            // Whatever was wrong with a database, the instance left because of a fault that is told of there.
+            (Some(Cause::NodeLeft), _) => Self::Fault,
+            (Some(cause), _) if cause.class() == Class::Wanted => Self::Wanted,
+            (Some(_) | None, _) => Self::Fault,
+        }
+    }
 }
 
 impl Report {
@@ -107,6 +160,12 @@ impl Report {
             }
             What::Transition { from, to, cause, .. } => {
                 self.subjects.entry(record.subject).or_default().transition(at, from, to, cause);
+                let why = Why::of(record.subject, to, cause);
+                if record.subject == Subject::Instance && why == Why::Rest {
+                    // As a primary it follows with no database.
+                    self.subjects.values_mut().for_each(|told| told.health = Health::New);
+                }
+                self.subjects.entry(record.subject).or_default().judge(at, from, to, why);
             }
             What::Alarm { name, turn, detail } => {
                 let alarm = (name.clone(), record.subject);
@@ -140,14 +199,14 @@ impl Report {
             let _ = writeln!(out, "{} lines are no events: {}", self.wrong_lines, self.wrong.join("; "));
         }
         for (subject, told) in &self.subjects {
-            told.write(&name(*subject), self.span.map_or(0, |(_, last)| last), &mut out);
+            told.write(*subject, self.span.map_or(0, |(_, last)| last), &mut out);
         }
         out.push_str("\nOpen alarms\n");
         if self.alarms.is_empty() {
             out.push_str("  none\n");
         }
         for ((alarm, subject), (since, detail)) in &self.alarms {
-            let _ = writeln!(out, "  {alarm} ({}) since {}: {detail}", name(*subject), utc(*since));
+            let _ = writeln!(out, "  {alarm} ({}) since {}: {detail}", subject, utc(*since));
         }
         out
     }
@@ -157,7 +216,7 @@ impl Told {
     fn stop(&mut self, at: u64) {
         if let Some((state, since)) = self.state.take() {
             if state == WELL {
-                self.lost = Some(at);
+                self.health = Health::Lost(at);
             }
             *self.states.entry(state).or_default() += at.saturating_sub(since);
         }
@@ -168,23 +227,26 @@ impl Told {
         if let Some((state, since)) = self.state.replace((to.to_owned(), at)) {
             *self.states.entry(state).or_default() += at.saturating_sub(since);
         }
-        if from == WELL && to != WELL {
-            self.lost = Some(at);
+    }
+
+    /// Counts losses and heals.
+    fn judge(&mut self, at: u64, from: &str, to: &str, why: Why) {
+        let before = std::mem::take(&mut self.health);
+        self.health = before.after(at, from, to, why);
+        if let (Health::Lost(lost), Health::Well) = (before, self.health) {
+            self.heals.push(at.saturating_sub(lost));
+        }
+        if from == WELL && why == Why::Fault {
             self.recent.push_back(at);
             while self.recent.front().is_some_and(|first| at.saturating_sub(*first) > FLAPPING_MS) {
                 self.recent.pop_front();
             }
             self.most_recent = self.most_recent.max(self.recent.len());
         }
-        if to == WELL
-            && let Some(lost) = self.lost.take()
-        {
-            self.heals.push(at.saturating_sub(lost));
-        }
     }
 
-    fn write(&self, name: &str, end: u64, out: &mut String) {
-        let _ = writeln!(out, "\n{name}");
+    fn write(&self, subject: Subject, end: u64, out: &mut String) {
+        let _ = writeln!(out, "\n{subject}");
         if let Some((state, since)) = &self.state {
             let _ = writeln!(out, "  now: {state} since {}", utc(*since));
         }
@@ -210,20 +272,13 @@ impl Told {
             let (p50, p99) = (millis(percentile(&heals, 50)), millis(percentile(&heals, 99)));
             let _ = writeln!(out, "  heals: {}, p50 {p50}, p99 {p99}, longest {}", heals.len(), millis(*longest));
         }
-        if let Some(lost) = self.lost {
+        if let Health::Lost(lost) = self.health {
             let _ = writeln!(out, "  not {WELL} since {}", utc(lost));
         }
         if self.most_recent >= FLAPPING {
             let minutes = FLAPPING_MS / 60_000;
             let _ = writeln!(out, "  flapping: lost {WELL} {} times within {minutes} minutes", self.most_recent);
         }
-    }
-}
-
-fn name(subject: Subject) -> String {
-    match subject {
-        Subject::Instance => "instance".to_owned(),
-        Subject::Shard(database) => format!("db{database}"),
     }
 }
 
@@ -309,6 +364,56 @@ mod tests {
         assert!(text.contains("2 starts"), "{text}");
         assert!(text.contains("heals: 2, p50 1.0 s, p99 8.0 s"), "{text}");
         assert!(!text.contains("flapping"), "{text}");
+    }
+
+    /// What an operator wants is no loss: being a primary, detached, pointed elsewhere.
+    #[test]
+    fn wanted_times_are_no_heals() {
+        let node = |at, from: &str, to: &str, cause: &str| {
+            let [from, to, cause] = [from, to, cause].map(str::to_owned);
+            let detail = String::new();
+            line(at, Subject::Instance, What::Transition { from, to, cause, detail, attempt: 0, position: 0 })
+        };
+        let follow = |at| {
+            [
+                node(at, "Connect", "Connecting", "due"),
+                node(at + 1, "Connecting", "Connected", "agreed"),
+                moved(at + 2, "WaitReply", "Connected", "agreed"),
+            ]
+        };
+        let mut lines = follow(0).to_vec();
+        for turn in 1..=5 {
+            let at = turn * 100_000;
+            lines.push(moved(at, "Connected", "NoConnect", "operator"));
+            lines.push(node(at, "Connected", "NoConnect", "operator"));
+            lines.push(node(at + 33_500, "NoConnect", "Connect", "operator"));
+            lines.push(moved(at + 33_501, "NoConnect", "TryConnect", "agreed"));
+            lines.extend(follow(at + 33_500));
+        }
+        lines.push(moved(900_000, "Connected", "NoConnect", "detached"));
+        lines.push(moved(950_000, "NoConnect", "TryConnect", "operator"));
+        lines.push(moved(950_001, "WaitReply", "Connected", "agreed"));
+        lines.push(node(960_000, "Connected", "Connect", "operator"));
+        lines.push(node(960_010, "Connecting", "Connected", "agreed"));
+        let text = report(&lines);
+        assert!(!text.contains("heals") && !text.contains("flapping") && !text.contains("not Connected"), "{text}");
+
+        // On the way to another primary nothing listens for a while: that is an outage.
+        lines.push(node(970_000, "Connected", "Connect", "operator"));
+        lines.push(node(970_500, "Connecting", "Error", "refused"));
+        lines.push(node(977_500, "Connecting", "Connected", "agreed"));
+        // And what is retried at an operator's word goes on being one.
+        lines.push(moved(980_000, "Connected", "Error", "closed"));
+        lines.push(moved(982_000, "Error", "NoConnect", "operator"));
+        lines.push(moved(982_000, "NoConnect", "TryConnect", "operator"));
+        lines.push(moved(983_000, "WaitReply", "Connected", "agreed"));
+        // A primary again, in the middle of an outage: it ends there.
+        lines.push(node(990_000, "Connected", "Connect", "closed"));
+        lines.push(node(991_000, "Connect", "NoConnect", "operator"));
+        let text = report(&lines);
+        let (instance, shard) = text.split_once("\ndb0").unwrap();
+        assert!(instance.contains("heals: 1, p50 7.0 s") && !instance.contains("not Connected"), "{text}");
+        assert!(shard.contains("heals: 1, p50 3.0 s"), "{text}");
     }
 
     #[test]

@@ -165,4 +165,10 @@ fn a_replica_that_starts_without_its_primary_tells_what_it_knows() {
     until("the lag to be known", || field(&mut replica, 0, "lag_bytes") == "0");
     let told = [field(&mut replica, 0, "next_retry_ms"), info(&mut replica, "repl_next_retry_ms")];
     assert_eq!(told, ["-1", "-1"], "nothing is to be tried again");
+    let Value::Bulk(status) = replica.ask("REPLICATION STATUS") else { panic!("no status") };
+    let status = String::from_utf8(status).unwrap();
+    assert!(
+        status.contains("instance: Connected") && status.contains("(agreed)"),
+        "no detail of what went before: {status}"
+    );
 }

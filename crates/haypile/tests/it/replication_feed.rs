@@ -155,7 +155,7 @@ fn questions_that_cannot_be_answered_are_refused_by_class() {
     let smaller = replication::wire::SyncMeta { databases: 3, ..meta(NodeId([7; 20])) };
     assert!(is_refused(&refusal(Request::SyncMeta(smaller)), Class::Incompatible));
     let itself = meta(follower.meta.node);
-    assert!(is_refused(&refusal(Request::SyncMeta(itself)), Class::Cycle));
+    assert!(is_refused(&refusal(Request::SyncMeta(itself)), Class::Itself));
     let mut stale = follower.question(0, Lsn::ZERO, &Lineage::new());
     stale.role_generation += 1;
     assert!(is_refused(&refusal(Request::SyncShard(stale)), Class::Busy));

@@ -60,7 +60,7 @@ fn objection(primary: &Primary, ask: &SyncMeta) -> Option<String> {
         return Some(format!("INCOMPATIBLE this node speaks version {VERSION} of replication, not {}", ask.version));
     }
     if primary.node.id() == ask.node {
-        return Some("CYCLE a node cannot follow itself".to_owned());
+        return Some("ITSELF a node cannot follow itself".to_owned());
     }
     if primary.node.path().nodes.contains(&ask.node) {
         return Some("CYCLE this node follows the one that asks".to_owned());

@@ -25,6 +25,7 @@ impl Broken {
         let cause = match refusal.class {
             Class::Incompatible => Cause::Incompatible,
             Class::Cycle => Cause::Cycle,
+            Class::Itself => Cause::Itself,
             Class::Busy => Cause::Busy,
             Class::Auth if is("NOPERM") => Cause::Forbidden,
             Class::Auth => Cause::AuthRefused,

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use replication_proto::{
-    Address, Cause, Db, Event, Input, Ledger, Level, LinkId, Millis, Node, Occurrence, Output, Progress, PromotionId,
-    Role, Scope, Start, TransferId, Transmit,
+    Address, Alarm, Cause, Db, Event, Input, Ledger, Level, LinkId, Millis, Node, Occurrence, Output, Progress,
+    PromotionId, Role, Scope, Start, Status, TransferId, Transmit,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -165,12 +165,10 @@ impl Owner {
 
     async fn step(&mut self, input: Input, detail: String) {
         let level = level_of(&input);
-        if !detail.is_empty() {
-            self.details.insert(level, detail.clone());
-        }
         self.measure(&input);
         let output = self.node.step(self.now(), input);
         let Output { persist, start, send, events } = output;
+        self.note_details(level, &detail, &events);
         if let Some(ledger) = persist {
             self.persist(ledger).await;
         }
@@ -183,6 +181,18 @@ impl Owner {
         for event in events {
             let detail = if event.level == level { detail.as_str() } else { "" };
             self.tell(&event, detail);
+        }
+    }
+
+    /// Keeps what exactly happened to a machine for as long as it is in the state that it got into by that.
+    fn note_details(&mut self, level: Level, detail: &str, events: &[Event]) {
+        for event in events {
+            if let Occurrence::Transition { .. } = event.what {
+                self.details.remove(&event.level);
+            }
+        }
+        if !detail.is_empty() {
+            self.details.insert(level, detail.to_owned());
         }
     }
 
@@ -365,6 +375,9 @@ impl Owner {
                 attempt: *attempt,
                 position: position.map_or(0, |position| position.0),
             },
+            Occurrence::Raised(alarm) if detail.is_empty() => {
+                return self.alarms.raise(alarm.as_str(), subject, &reason(&self.node.status(), *alarm, event.level));
+            }
             Occurrence::Raised(alarm) => return self.alarms.raise(alarm.as_str(), subject, detail),
             Occurrence::Cleared(alarm) => return self.alarms.clear(alarm.as_str(), subject),
             Occurrence::Healed(_) | Occurrence::SyncBegan(_) | Occurrence::Promoted | Occurrence::PromotionWaits(_) => {
@@ -372,6 +385,28 @@ impl Owner {
             }
         };
         self.journal.note(Record::now(subject, what));
+    }
+}
+
+/// Why an alarm was raised, if the machine did so by itself.
+fn reason(status: &Status, alarm: Alarm, level: Level) -> String {
+    let shard = status.shards.iter().find(|shard| level == Level::Shard(shard.db));
+    let sync = shard.and_then(|shard| shard.transfer).map(|transfer| transfer.reason);
+    let age = shard.and_then(|shard| shard.age);
+    match (alarm, sync, age) {
+        (Alarm::Diverged | Alarm::FullSyncLoop, Some(reason), _) => format!("full sync: {reason}"),
+        (Alarm::Lag, _, Some(age)) => format!("the data is {age} ms old"),
+        (Alarm::Lag, _, None) => "the primary has not been heard since the start".to_owned(),
+        (
+            Alarm::ShardError
+            | Alarm::RetriesExhausted
+            | Alarm::Diverged
+            | Alarm::LinkFlapping
+            | Alarm::FullSyncLoop
+            | Alarm::NoPrimary,
+            _,
+            _,
+        ) => alarm.raised_when().to_owned(),
     }
 }
 

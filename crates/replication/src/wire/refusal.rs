@@ -7,6 +7,8 @@ pub enum Class {
     Incompatible,
     /// The one who asks is among those that the other follows.
     Cycle,
+    /// The one who asks is the other.
+    Itself,
     /// As many are being served as may be; ask later.
     Busy,
     /// The other side asks for a password, or for another one.
@@ -22,9 +24,10 @@ pub enum Class {
 }
 
 impl Class {
-    const WORDS: [(&'static str, Class); 11] = [
+    const WORDS: [(&'static str, Class); 12] = [
         ("INCOMPATIBLE", Class::Incompatible),
         ("CYCLE", Class::Cycle),
+        ("ITSELF", Class::Itself),
         ("BUSYSYNC", Class::Busy),
         ("NOAUTH", Class::Auth),
         ("WRONGPASS", Class::Auth),

@@ -312,6 +312,7 @@ fn refusals_tell_their_class_by_their_first_word() {
         ("LOADING Redis is loading the dataset in memory", Class::Loading),
         ("INCOMPATIBLE versions", Class::Incompatible),
         ("CYCLE of nodes", Class::Cycle),
+        ("ITSELF", Class::Itself),
         ("BUSYSYNC", Class::Busy),
         ("NOLEASE 7", Class::NoLease),
         ("DAMAGED the log", Class::Damaged),

@@ -125,8 +125,7 @@ fn alarms(call: &mut Call<'_>) {
     let alarms = call.shared.replica.alarms().list();
     call.reply.array(alarms.len());
     for (alarm, raised) in alarms {
-        let line =
-            format!("{} ({}) since {}: {}", alarm.name, name(alarm.subject), utc(raised.since_ms), raised.detail);
+        let line = format!("{} ({}) since {}: {}", alarm.name, alarm.subject, utc(raised.since_ms), raised.detail);
         call.reply.bulk(line.as_bytes());
     }
 }
@@ -169,12 +168,5 @@ fn write(record: &Record, reply: &mut Reply) {
         What::Note { text } => text.clone(),
         What::Missing { count } => format!("{count} events are missing here"),
     };
-    reply.bulk(format!("{} {} {what}", utc(record.at_ms), name(record.subject)).trim_end().as_bytes());
-}
-
-fn name(subject: Subject) -> String {
-    match subject {
-        Subject::Instance => "instance".to_owned(),
-        Subject::Shard(database) => format!("db{database}"),
-    }
+    reply.bulk(format!("{} {} {what}", utc(record.at_ms), record.subject).trim_end().as_bytes());
 }

@@ -175,7 +175,7 @@ pub(in super::super) fn text(shared: &Shared) -> String {
         }
     }
     for (alarm, raised) in shared.replica.alarms().list() {
-        let _ = writeln!(out, "alarm {} ({:?}): {}", alarm.name, alarm.subject, raised.detail);
+        let _ = writeln!(out, "alarm {} ({}): {}", alarm.name, alarm.subject, raised.detail);
     }
     out
 }
