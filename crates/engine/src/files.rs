@@ -5,8 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-/// Folders in folders that are linked; a shard has two of them.
-const MOST_DEPTH: usize = 8;
+/// Folders in folders that are looked into; a shard has two of them.
+pub(crate) const MOST_DEPTH: usize = 8;
 
 /// A file system. What is not synced may be lost in a crash.
 pub trait Files: Send + Sync {

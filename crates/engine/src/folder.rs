@@ -190,6 +190,15 @@ impl Folder {
         self.sync()
     }
 
+    /// Whether a shard is yet to be moved to where its manifest is.
+    ///
+    /// # Errors
+    /// When the file that tells cannot be read.
+    pub(crate) fn awaits_burial(&self, kept: &Kept) -> Result<bool, Fault> {
+        let fate = Fate::Quarantine(kept.name());
+        Ok(self.current(kept.database)?.old.iter().any(|old| old.fate == fate))
+    }
+
     /// Deletes or keeps a folder whose shard was replaced and is closed, and forgets it. May be repeated.
     ///
     /// # Errors

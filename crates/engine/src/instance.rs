@@ -15,9 +15,10 @@ use crate::awaited::{Awaited, Expectation};
 use crate::ballast::Ballast;
 use crate::budget::Budget;
 use crate::changes::Changes;
-use crate::fault::{Fault, read_only};
+use crate::fault::{Fault, FaultKind, read_only};
 use crate::files::{Files, OsFiles};
 use crate::folder::Folder;
+use crate::quarantine::Kept;
 use crate::recovery::{self, Recovery};
 use crate::replace::Retired;
 use crate::role::{Role, RoleState};
@@ -114,6 +115,8 @@ pub struct Instance {
     pub(crate) ballast: Ballast,
     pub(crate) slots: Box<[Slot]>,
     pub(crate) retired: Mutex<Vec<Retired>>,
+    /// What was given up of the quarantine; held while anything is removed from there.
+    pub(crate) given_up: Mutex<Vec<Kept>>,
     /// Held while a database is made or replaced, or the role changes.
     pub(crate) changing: Mutex<()>,
     pub(crate) role: RoleState,
@@ -205,6 +208,7 @@ impl Instance {
             folder,
             ballast,
             retired: Mutex::default(),
+            given_up: Mutex::default(),
             slots: (0..options.databases).map(|_| Slot::default()).collect(),
             changing: Mutex::default(),
             role: RoleState::new(options.role),
@@ -223,7 +227,7 @@ impl Instance {
             options,
         });
         for database in 0..instance.slots.len() {
-            instance.ballast.steady(|| instance.folder.tidy(database))?;
+            instance.steady(|| instance.folder.tidy(database))?;
         }
         let mut found = instance.folder.databases(instance.slots.len())?;
         if !found.contains(&0) {
@@ -231,10 +235,21 @@ impl Instance {
         }
         let mut recoveries = Vec::new();
         for database in found {
-            recoveries.push(instance.ballast.steady(|| instance.open_shard(database))?);
+            recoveries.push(instance.steady(|| instance.open_shard(database))?);
         }
         instance.ballast.take();
         Ok((instance, recoveries))
+    }
+
+    /// Does what a start must do; a full disk is tried again with the room that is kept for that, and then with what is in
+    /// quarantine given up.
+    fn steady<T>(&self, mut attempt: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
+        loop {
+            match self.ballast.steady(&mut attempt) {
+                Err(fault) if fault.kind == FaultKind::NoSpace && self.give_up_quarantined(1) => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Opens a database as one of the present role.

@@ -5,10 +5,14 @@
 //! quarantine/db0-20261122-203000-4156/MANIFEST   what it is, and where its history parted from the present one
 //! quarantine/db0-20261122-203000-4156/db0/       the shard's folder as it was: log/ and store/
 //! ```
+//!
+//! They go when their time is up, or, the oldest first, when the disk has no room for what is in use. A manifest whose shard
+//! has not come yet is left alone; it goes first when something is put there, and last when it is removed.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,12 +20,17 @@ use keyspace::Millis;
 use lineage::{Fork, Lineage, Lsn};
 
 use crate::fault::Fault;
+use crate::files::MOST_DEPTH;
 use crate::instance::Instance;
 
 const FIRST_LINE: &str = "haypile quarantine 1";
 const MANIFEST: &str = "MANIFEST";
 /// The folder of all of them, in the data folder.
 const FOLDER: &str = "quarantine";
+/// Bytes of one of [`std::fs::Metadata`]'s blocks.
+const BLOCK: u64 = 512;
+/// What was given up for its room and nobody has asked about yet: of more than these, the oldest are forgotten.
+const MAX_UNTOLD: usize = 64;
 
 /// What is kept, for people and tools.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +51,14 @@ pub struct Kept {
 
 impl Kept {
     /// Under which name it is kept: the time in UTC, and the end of the log.
-    pub(crate) fn name(&self) -> String {
+    #[must_use]
+    pub fn name(&self) -> String {
         format!("db{}-{}-{}", self.database, utc(self.time), self.end)
+    }
+
+    /// Where the shard is in the folder that is kept.
+    pub(crate) fn shard_in(&self, place: &Path) -> PathBuf {
+        place.join(format!("db{}", self.database))
     }
 
     pub(crate) fn encode(&self) -> String {
@@ -138,16 +153,80 @@ impl Instance {
     pub fn clean_quarantine(&self, clock: Millis, keep: Duration) -> Result<usize, Fault> {
         let keep = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
         let mut removed = 0;
+        let _giving_up = self.given_up.lock();
         for (path, kept) in self.quarantined()? {
-            if kept.time.0.saturating_add(keep) < clock.0 {
-                let outcome = self.options.files.remove_tree(&path);
-                outcome.map_err(|error| Fault::io(&error, "The quarantine cannot be cleaned", &path))?;
+            if kept.time.0.saturating_add(keep) < clock.0 && self.remove_kept(&path, &kept)? {
                 tracing::info!(path = %path.display(), "removed a shard from quarantine: its time was up");
                 removed += 1;
             }
         }
         Ok(removed)
     }
+
+    /// Removes the shard that has been in quarantine longest, because the disk has no room for what is in use: if all that
+    /// are there take `bytes` or more. `false`: nothing was removed.
+    pub fn give_up_quarantined(&self, bytes: u64) -> bool {
+        self.try_to_give_up(bytes).unwrap_or_else(|fault| {
+            tracing::error!(%fault, "the disk is full, and what is in quarantine cannot be removed");
+            false
+        })
+    }
+
+    fn try_to_give_up(&self, bytes: u64) -> Result<bool, Fault> {
+        let mut given_up = self.given_up.lock();
+        let mut all = self.quarantined()?;
+        all.retain(|(path, kept)| kept.shard_in(path).exists());
+        if all.iter().map(|(path, _)| room_of(path, MOST_DEPTH)).sum::<u64>() < bytes {
+            return Ok(false);
+        }
+        let Some((path, kept)) = all.into_iter().min_by_key(|(_, kept)| kept.time) else { return Ok(false) };
+        if !self.remove_kept(&path, &kept)? {
+            return Ok(false);
+        }
+        tracing::warn!(path = %path.display(), ?kept, "the disk is full: a shard in quarantine was removed before its time");
+        if given_up.len() == MAX_UNTOLD {
+            given_up.remove(0);
+        }
+        given_up.push(kept);
+        Ok(true)
+    }
+
+    /// The shards that were given up for their room since the last question. Waits for a removal that is under way.
+    #[must_use]
+    pub fn take_given_up(&self) -> Vec<Kept> {
+        std::mem::take(&mut *self.given_up.lock())
+    }
+
+    /// `false`: its shard is yet to come.
+    fn remove_kept(&self, path: &Path, kept: &Kept) -> Result<bool, Fault> {
+        let fault = |error| Fault::io(&error, "The quarantine cannot be cleaned", path);
+        let shard = kept.shard_in(path);
+        let is_there = {
+            // While nothing is put away, it is there for good or yet to come.
+            let _burying = self.retired.lock();
+            shard.exists()
+        };
+        if !is_there {
+            // While a database is replaced, its manifest is there before anything says that it will be needed.
+            let _changing = self.changing.lock();
+            if self.folder.awaits_burial(kept)? {
+                return Ok(false);
+            }
+        }
+        self.options.files.remove_tree(&shard).map_err(fault)?;
+        self.options.files.remove_tree(path).map(|()| true).map_err(fault)
+    }
+}
+
+/// The bytes of the disk that a folder's files take and that no other name has.
+fn room_of(path: &Path, depth: usize) -> u64 {
+    let (Some(depth), Ok(entries)) = (depth.checked_sub(1), fs::read_dir(path)) else { return 0 };
+    let room = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(meta) if meta.is_dir() => room_of(&entry.path(), depth),
+        Ok(meta) if meta.nlink() == 1 => meta.blocks() * BLOCK,
+        Ok(_) | Err(_) => 0,
+    };
+    entries.flatten().map(room).sum()
 }
 
 /// A time as `YYYYMMDD-HHMMSS`.

@@ -645,11 +645,15 @@ fn run(instance: &Weak<Instance>, alarm: &Alarm, tick: Duration) {
             make_room(&instance);
             continue;
         }
-        let failed = instance.shards().filter(|shard| !turn(shard, &instance)).count();
+        let turns: Vec<Turn> = instance.shards().map(|shard| turn(&shard, &instance)).collect();
+        if turns.contains(&Turn::Full) {
+            instance.give_up_quarantined(1);
+        }
         row_memory::make_room(&instance, Eviction::Idle);
         make_room(&instance);
         settled = Instant::now();
-        backoff = (failed > 0).then(|| backoff.map_or(BACKOFF_MIN, |last| (last * 2).min(BACKOFF_MAX)));
+        let has_failed = turns.iter().any(|turn| *turn != Turn::Done);
+        backoff = has_failed.then(|| backoff.map_or(BACKOFF_MIN, |last| (last * 2).min(BACKOFF_MAX)));
     }
 }
 
@@ -661,10 +665,20 @@ fn is_behind(instance: &Instance) -> bool {
     })
 }
 
-/// One shard's turn of the settle thread; `false` when it failed.
-fn turn(shard: &Shard, instance: &Instance) -> bool {
+/// What a turn of the settle thread came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Done,
+    /// It is to be tried again.
+    Failed,
+    /// The disk has no room, and the shard's own log has nothing more to give up.
+    Full,
+}
+
+/// One shard's turn of the settle thread.
+fn turn(shard: &Shard, instance: &Instance) -> Turn {
     if shard.is_damaged() {
-        return true;
+        return Turn::Done;
     }
     let outcome = resume(shard).and_then(|()| settle(shard, instance)).and_then(|()| {
         let unflushed = shard.log.end().0.saturating_sub(shard.progress.flushed.load(Ordering::Relaxed));
@@ -676,30 +690,33 @@ fn turn(shard: &Shard, instance: &Instance) -> bool {
                 tracing::info!(database = shard.database, "writes are accepted again");
                 shard.set_refusal(None);
             }
-            true
+            // What waits for room may be a frame with nothing to settle: that of an epoch.
+            if shard.log.health() == replog::Health::NoSpace { give_up_retained_log(shard) } else { Turn::Done }
         }
         Err(fault) => {
-            if fault.kind == FaultKind::NoSpace {
-                give_up_retained_log(shard);
-            }
+            let turn = if fault.kind == FaultKind::NoSpace { give_up_retained_log(shard) } else { Turn::Failed };
             if !shard.has_refusal() {
                 tracing::error!(database = shard.database, %fault, "writes are refused: settle failed");
             }
             shard.set_refusal(Some(fault));
-            false
+            turn
         }
     }
 }
 
 /// A full disk is worse than a replica that needs a full sync: only what a restart replays is kept of the log, and what
 /// somebody has a lease on.
-fn give_up_retained_log(shard: &Shard) {
+fn give_up_retained_log(shard: &Shard) -> Turn {
     shard.log.retain_from(Lsn(shard.progress.flushed.load(Ordering::Relaxed)));
     match shard.log.trim() {
-        Ok(0) => {}
-        Ok(segments) => tracing::warn!(database = shard.database, segments, "the disk is full: old log was removed"),
+        Ok(0) => Turn::Full,
+        Ok(segments) => {
+            tracing::warn!(database = shard.database, segments, "the disk is full: old log was removed");
+            Turn::Failed
+        }
         Err(error) => {
-            tracing::error!(database = shard.database, %error, "the disk is full, and old log cannot be removed")
+            tracing::error!(database = shard.database, %error, "the disk is full, and old log cannot be removed");
+            Turn::Full
         }
     }
 }

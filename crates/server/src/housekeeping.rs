@@ -6,6 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use engine::Role;
+use replication::events::{Record, Subject, What};
+use tokio::task::JoinHandle;
 
 use crate::client::{ClientInfo, Kill};
 use crate::config::{AppendFsync, Config, OutputLimit};
@@ -15,14 +17,14 @@ use crate::waiting::NO_LONGER_PRIMARY;
 
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often it is looked whether something has been in quarantine long enough.
-const QUARANTINE_PAUSE: Duration = Duration::from_secs(600);
+const QUARANTINE_PAUSE: Duration = Duration::from_secs(5);
 
 /// Does it until the server ends.
 pub(crate) async fn keep_house(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(PAUSE);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut role = shared.instance.role();
-    let mut quarantine_looked_at: Option<Instant> = None;
+    let mut quarantine: Option<(Instant, JoinHandle<()>)> = None;
     let mut keeper = Keeper::default();
     loop {
         ticks.tick().await;
@@ -33,10 +35,10 @@ pub(crate) async fn keep_house(shared: Arc<Shared>) {
             // What they wait for comes from the primary now, and they may not take it here.
             shared.waiting.unblock_all(NO_LONGER_PRIMARY);
         }
-        if quarantine_looked_at.is_none_or(|at| at.elapsed() >= QUARANTINE_PAUSE) {
-            quarantine_looked_at = Some(Instant::now());
+        if quarantine.as_ref().is_none_or(|(at, look)| at.elapsed() >= QUARANTINE_PAUSE && look.is_finished()) {
             let (shared, keep) = (Arc::clone(&shared), Duration::from_secs(config.quarantine_keep));
-            tokio::task::spawn_blocking(move || clean_quarantine(&shared, keep));
+            let look = tokio::task::spawn_blocking(move || look_after_quarantine(&shared, keep));
+            quarantine = Some((Instant::now(), look));
         }
         let memory = shared.host.memory();
         shared.stats.recent.look(Instant::now(), shared.stats.flow(), memory.allocated);
@@ -64,9 +66,15 @@ fn keep_within(shared: &Arc<Shared>, keeper: &mut Keeper, process: u64) {
     }
 }
 
-fn clean_quarantine(shared: &Shared, keep: Duration) {
+/// Removes what was kept long enough, and tells of what was not.
+fn look_after_quarantine(shared: &Shared, keep: Duration) {
     if let Err(fault) = shared.instance.clean_quarantine(clock(), keep) {
         tracing::warn!(%fault, "what has been in quarantine long enough stays there");
+    }
+    for kept in shared.instance.take_given_up() {
+        let text = format!("the disk is full: {} was removed from quarantine before its time", kept.name());
+        let subject = Subject::Shard(u32::try_from(kept.database).unwrap_or(u32::MAX));
+        shared.replica.journal().note(Record::now(subject, What::Note { text }));
     }
 }
 

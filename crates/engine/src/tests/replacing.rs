@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,8 @@ use crate::apply::ApplyFault;
 use crate::fault::FaultKind;
 use crate::files::{Files, OsFiles};
 use crate::instance::Instance;
+use crate::memory_store::Temper;
+use crate::quarantine::Kept;
 use crate::replace::{Installed, Promise};
 use crate::role::Role;
 use crate::run::{LockKey, Place, Ran, Request, Scope};
@@ -205,6 +207,93 @@ fn what_only_the_old_shard_held_is_kept_for_its_time() {
     assert_eq!(rig.instance().clean_quarantine(kept.time, day).unwrap(), 0);
     assert_eq!(rig.instance().clean_quarantine(Millis(kept.time.0 + 86_400_001), day).unwrap(), 1);
     assert!(rig.instance().quarantined().unwrap().is_empty());
+}
+
+/// A clock by which no two shards are replaced at the same time.
+fn ticking() -> Millis {
+    static TICKS: AtomicU64 = AtomicU64::new(0);
+    Millis(super::START.0 + TICKS.fetch_add(1000, Ordering::Relaxed))
+}
+
+/// A replica that was told twice that what it had is not what its primary has.
+fn twice_replaced() -> (Rig, [Kept; 2]) {
+    let source = primary();
+    let mut rig = replica(1 << 20);
+    rig.kill();
+    rig.options.clock = ticking;
+    rig.open();
+    let kept = ["first", "second"].map(|value| {
+        let (prepared, promise) = fetch(&source, &rig);
+        rig.instance().promote().unwrap();
+        rig.set("mine", value);
+        rig.write_logs();
+        rig.instance().demote();
+        let kept = install(&rig, &prepared, &promise).unwrap().kept.unwrap();
+        std::fs::remove_dir_all(&prepared).unwrap();
+        kept
+    });
+    assert!(kept[0].time < kept[1].time);
+    (rig, kept)
+}
+
+fn in_quarantine(rig: &Rig) -> Vec<Kept> {
+    rig.instance().quarantined().unwrap().into_iter().map(|(_, kept)| kept).collect()
+}
+
+#[test]
+fn the_oldest_in_quarantine_goes_first_for_room_and_only_if_that_helps() {
+    let (mut rig, [first, second]) = twice_replaced();
+    assert!(!rig.instance().give_up_quarantined(1 << 40), "all of it together is less");
+    assert!(rig.instance().take_given_up().is_empty() && in_quarantine(&rig).len() == 2);
+    assert!(rig.instance().give_up_quarantined(1));
+    assert!(in_quarantine(&rig) == std::slice::from_ref(&second));
+    assert!(rig.instance().give_up_quarantined(1));
+    assert!(!rig.instance().give_up_quarantined(1), "nothing but the quarantine is given up");
+    assert_eq!(rig.instance().take_given_up(), [first, second]);
+    assert!(rig.instance().take_given_up().is_empty() && !is_old(&mut rig));
+    rig.audit();
+    rig.kill();
+    rig.open();
+    assert!(!is_old(&mut rig));
+}
+
+#[test]
+fn a_full_disk_has_the_settle_thread_give_up_the_quarantine() {
+    let (mut rig, kept) = twice_replaced();
+    rig.kill();
+    rig.options.settle_interval = Duration::from_millis(1);
+    let (instance, _) = Instance::open(rig.options.clone(), rig.clock).unwrap();
+    rig.instance = Some(instance);
+    rig.instance().promote().unwrap();
+    rig.store(0).set_temper(Temper::Full);
+    rig.set("mine", "third");
+    let until = Instant::now() + Duration::from_secs(30);
+    while !in_quarantine(&rig).is_empty() {
+        assert!(Instant::now() < until, "it is still there: {:?}", in_quarantine(&rig));
+        thread::yield_now();
+    }
+    assert_eq!(rig.instance().take_given_up(), kept);
+    assert_eq!(rig.get("mine").as_deref(), Some(&b"third"[..]));
+    rig.store(0).set_temper(Temper::Warm);
+    rig.instance().close().unwrap();
+}
+
+#[test]
+fn what_is_yet_to_come_into_quarantine_is_left_alone() {
+    let source = primary();
+    let rig = stranger();
+    let (prepared, promise) = fetch(&source, &rig);
+    let old = Arc::clone(&rig.shard(0));
+    let kept = install(&rig, &prepared, &promise).unwrap().kept.unwrap();
+    assert!(rig.options.dir.join("db0").is_dir(), "somebody still has it");
+    let forever = Millis(u64::MAX);
+    assert_eq!(rig.instance().clean_quarantine(forever, Duration::ZERO).unwrap(), 0);
+    assert!(!rig.instance().give_up_quarantined(0));
+    drop(old);
+    assert_eq!(rig.instance().try_to_retire(), 0);
+    assert_eq!(in_quarantine(&rig), [kept], "its manifest is still there");
+    assert_eq!(rig.instance().clean_quarantine(forever, Duration::ZERO).unwrap(), 1);
+    assert!(entries(&rig.options.dir.join("quarantine")).is_empty());
 }
 
 #[test]

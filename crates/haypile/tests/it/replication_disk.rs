@@ -137,3 +137,32 @@ fn a_replica_without_room_starts_and_is_promoted_when_there_is_some() {
     assert_eq!(client.ask("GET promoted"), bulk("yes"));
     assert!(matches!(client.ask("GET a:99"), Value::Bulk(_)));
 }
+
+/// Each change of roles may keep a copy of what was discarded; at some point one must make room for the next.
+#[test]
+fn a_copy_finds_room_where_the_quarantine_was() {
+    let Some(disk) = SmallDisk::mount(128) else { return };
+    let pair = begin(&disk, &[], &[]);
+    fill_much(&mut pair.primary.connect(), "much", 1_500);
+    pair.until_equal();
+    let mut client = pair.replica.connect();
+    let kept = || fs::read_dir(pair.replica.path("data/quarantine")).map_or(0, Iterator::count);
+    let told = "was removed from quarantine before its time";
+    let follow = format!("REPLICAOF 127.0.0.1 {}", pair.proxy.port);
+    let mut most = 0;
+    for round in 0..8 {
+        assert_eq!(client.ask("REPLICAOF NO ONE"), ok());
+        until("the promotion", || client.ask("SET mine alone") == ok());
+        assert_eq!(client.ask(&follow), ok());
+        pair.until_equal();
+        most = most.max(kept());
+        assert!(kept() > 0, "round {round}: what was discarded last is kept");
+    }
+    assert!((1..8).contains(&most), "{most} were kept at the same time");
+    until("it to be told", || strings(client.ask("REPLICATION HISTORY 0 1000")).iter().any(|line| line.contains(told)));
+    assert!(pair.replica.log().contains("a shard in quarantine was removed before its time"));
+    assert_eq!(client.ask("CONFIG SET quarantine-keep 0"), ok());
+    until("nothing to be kept", || kept() == 0);
+    let pair = Pair { replica: pair.replica.restart(), ..pair };
+    pair.until_equal();
+}

@@ -84,6 +84,10 @@ pub trait Data: Send + Sync {
     /// Those of the disk.
     fn forget_blank(&self, db: Db) -> Result<bool, DataFault>;
 
+    /// Gives up the oldest of what is kept only because somebody might look at it, if all of that takes `bytes` of the disk
+    /// or more; `false`: nothing. Blocks.
+    fn make_room(&self, bytes: u64) -> bool;
+
     /// Refuses writes of clients from now on. Blocks for the writes that have begun.
     fn demote(&self);
 

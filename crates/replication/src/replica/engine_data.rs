@@ -119,6 +119,10 @@ impl Data for EngineData {
         self.instance.reset_shard(db.0 as usize).map(|_| true).map_err(install_fault)
     }
 
+    fn make_room(&self, bytes: u64) -> bool {
+        self.instance.give_up_quarantined(bytes)
+    }
+
     fn demote(&self) {
         self.instance.demote();
     }

@@ -45,6 +45,9 @@ const LOOK: Duration = Duration::from_millis(200);
 /// How often the primary is told that its snapshot is still needed.
 const KEEP_EVERY: Duration = Duration::from_secs(5);
 
+/// What a store and a log write when they are opened takes at least so many bytes.
+const OPENING: u64 = 8 << 20;
+
 /// The folder of a database's transfers.
 pub(super) fn folder(data: &Path, db: Db) -> PathBuf {
     data.join("incoming").join(format!("db{db}"))
@@ -95,6 +98,8 @@ impl Transfer {
     /// Fetches and installs; blocks. Answers where the new shard ends.
     pub fn run(&self) -> Result<Lsn, Broken> {
         let folder = folder(&self.context.folder, self.db);
+        let target = folder.join("shard");
+        drop_folder(&target);
         let disk = |error| Broken::disk(&error, "the folder of incoming files");
         let parts = Parts::open(&folder).map_err(disk)?;
         let settings = self.context.settings();
@@ -113,18 +118,28 @@ impl Transfer {
             done: AtomicBool::new(false),
             failed: Mutex::default(),
         };
-        shared.find_room(&folder)?;
-        let began = Instant::now();
+        shared.find_room(&folder, &manifest)?;
+        let end = self.complete(&shared, peer, &target, &manifest).inspect_err(|broken| {
+            if broken.cause == Cause::NoSpace {
+                // Others have taken what there was, or more was needed than can be known.
+                self.context.data.make_room(1);
+            }
+        })?;
+        drop_files(&self.context.folder, self.db);
+        Ok(end)
+    }
+
+    /// Fetches what is missing and installs it.
+    fn complete(&self, shared: &Shared, mut peer: Peer, target: &Path, manifest: &Manifest) -> Result<Lsn, Broken> {
+        let (began, total) = (Instant::now(), manifest.bytes());
         shared.fetch(&mut peer, total)?;
         let millis = began.elapsed().as_millis();
         tracing::info!(database = self.db.0, bytes = total, millis, "the files of a full sync are here");
         self.context.tell_blocking(Input::Fetched { db: self.db, transfer: self.id });
         while !self.stop.may_install(KEEP_EVERY)? {
-            peer.ask(SnapshotRequest::Keep { lease })?;
+            peer.ask(SnapshotRequest::Keep { lease: shared.lease })?;
         }
-        let end = self.install(&parts, &folder.join("shard"), &manifest, &mut Report::new(self, peer, lease))?;
-        drop_files(&self.context.folder, self.db);
-        Ok(end)
+        self.install(shared.parts, target, manifest, &mut Report::new(self, peer, shared.lease))
     }
 
     fn tell(&self, progress: Progress) {
@@ -193,8 +208,11 @@ impl<'a> Report<'a> {
 
 /// Removes what transfers of a database left.
 pub(super) fn drop_files(data: &Path, db: Db) {
-    let folder = folder(data, db);
-    match std::fs::remove_dir_all(&folder) {
+    drop_folder(&folder(data, db));
+}
+
+fn drop_folder(folder: &Path) {
+    match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             tracing::warn!(folder = %folder.display(), "incoming files cannot be removed: {error}");
         }
@@ -214,26 +232,31 @@ fn files_once(manifest: &Manifest) -> VecDeque<(u32, &FileEntry)> {
 }
 
 impl<'a> Shared<'a> {
-    /// Fails if the disk certainly has no room for what is missing: a copy that fills the disk would take it from the logs
-    /// of the databases that follow.
-    fn find_room(&self, folder: &Path) -> Result<(), Broken> {
+    /// Fails if the disk certainly has no room for all that a copy needs at the same time, until it is installed: one that
+    /// fills the disk would take it from the logs of the databases that follow.
+    fn find_room(&self, folder: &Path, manifest: &Manifest) -> Result<(), Broken> {
         let missing = |(_, file): &(u32, &FileEntry)| match self.similar(file) {
             // Perhaps it need not be fetched.
             Some(_) if self.parts.lacks(file) => 0,
             Some(_) | None => file.size.saturating_sub(self.parts.bytes_of(file)),
         };
-        let wanted: u64 = self.todo.lock().iter().map(missing).sum();
-        let stat = rustix::fs::statvfs(folder).map_err(|error| Broken::disk(&error.into(), "the data folder"))?;
-        let room = stat.f_bavail.saturating_mul(stat.f_frsize);
-        if wanted > room {
-            let detail = format!("the copy needs {wanted} bytes more, and the disk has room for {room}");
-            return Err(Broken::new(Cause::NoSpace, detail));
+        let missing: u64 = self.todo.lock().iter().map(missing).sum();
+        let wanted = missing + parts::copied(manifest) + OPENING;
+        loop {
+            let stat = rustix::fs::statvfs(folder).map_err(|error| Broken::disk(&error.into(), "the data folder"))?;
+            let room = stat.f_bavail.saturating_mul(stat.f_frsize);
+            if wanted <= room {
+                return Ok(());
+            }
+            if !self.transfer.context.data.make_room(wanted - room) {
+                let detail = format!("the copy needs {wanted} bytes more, and the disk has room for {room}");
+                return Err(Broken::new(Cause::NoSpace, detail));
+            }
         }
-        Ok(())
     }
 
     /// Has everything fetched by several threads, and looks after them.
-    fn fetch(&'a self, peer: &mut Peer, total: u64) -> Result<(), Broken> {
+    fn fetch(&self, peer: &mut Peer, total: u64) -> Result<(), Broken> {
         let counted: u64 = self.todo.lock().iter().map(|(_, file)| file.size).sum();
         let doubles = total - counted;
         std::thread::scope(|scope| {

@@ -111,7 +111,7 @@ impl Parts {
             let folder = to.parent().unwrap_or(target).to_owned();
             fs::create_dir_all(&folder)?;
             let from = self.path(&entry.checksum);
-            if entry.path.ends_with(".sst") {
+            if is_shared(entry) {
                 fs::hard_link(&from, &to)?;
             } else {
                 // Whoever opens the shard writes to its log; the part must stay what its name says.
@@ -124,6 +124,16 @@ impl Parts {
         }
         folders.iter().try_for_each(|folder| File::open(folder)?.sync_all())
     }
+}
+
+/// Whether a file of a shard may be a part at the same time: nobody writes to it.
+fn is_shared(entry: &FileEntry) -> bool {
+    entry.path.ends_with(".sst")
+}
+
+/// The bytes that putting a shard together takes, beside those of its parts.
+pub(super) fn copied(manifest: &Manifest) -> u64 {
+    manifest.files.iter().filter(|file| !is_shared(file)).map(|file| file.size).sum()
 }
 
 impl Part {
@@ -323,6 +333,7 @@ mod tests {
         let target = folder.path().join("shard");
         fs::create_dir(&target).unwrap();
         fs::write(target.join("leftover"), "x").unwrap();
+        assert_eq!(copied(&manifest), 20, "the log's files");
         let mut told = Vec::new();
         parts.assemble(&manifest, &target, &mut |bytes| told.push(bytes)).unwrap();
         assert_eq!(told, [10, 20, 40, 40], "after each file, however long its sync takes");
