@@ -209,9 +209,13 @@ impl Primary {
         self.good.load(Ordering::Relaxed)
     }
 
-    /// How many replicas have all of `needs`, by the measure.
+    /// How many replicas have all of `needs`, by the measure; if there are none, how many are online.
     #[must_use]
     pub fn count(&self, needs: &[Need], measure: Measure) -> usize {
+        if needs.is_empty() {
+            let shards = local::ends(&self.instance);
+            return self.replicas.lock().online(&shards);
+        }
         self.replicas.lock().count(needs, measure)
     }
 

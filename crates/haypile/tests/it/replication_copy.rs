@@ -260,6 +260,27 @@ fn a_database_is_detached_attached_and_copied_anew() {
     assert_eq!(error(&replica.ask("DBSLAVEOF 0 MAYBE")), "ERR syntax error");
 }
 
+#[test]
+fn a_replica_keeps_up_without_the_database_that_was_detached_there() {
+    let pair = Pair::start(&["--min-replicas-to-write", "1"], &[]);
+    let (mut primary, mut replica) = (pair.primary.connect(), pair.replica.connect());
+    until("the replica to count", || primary.ask("SET k v") == ok());
+    assert_eq!(primary.ask("SELECT 3"), ok());
+    until("the other database", || primary.ask("SET k v") == ok());
+    pair.until_equal();
+    assert_eq!(replica.ask("DBSLAVEOF 3 NO ONE"), ok());
+    let follows_with = |primary: &mut Client, db: usize| !info(primary, &format!("haypile_replica0_db{db}")).is_empty();
+    until("the feed to end", || !follows_with(&mut primary, 3));
+    until("it not to be missed", || info(&mut primary, "slave0").contains(",state=online,"));
+    until("writes to be taken", || primary.ask("SET k w") == ok());
+    let mut other = pair.primary.connect();
+    assert_eq!(other.ask("SET k w"), ok());
+    assert_eq!(other.ask("WAIT 1 10000"), Value::Integer(1));
+    assert_eq!(replica.ask("DBSLAVEOF 3 SYNC"), ok());
+    until("the feed to begin", || follows_with(&mut primary, 3));
+    pair.until_equal();
+}
+
 /// The primary came back with a shorter log than its replica had: "larger offset" was an error for ever.
 #[test]
 fn case_06_a_primary_with_a_shorter_log_than_its_replica_is_followed_again() {

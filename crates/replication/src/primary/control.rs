@@ -75,8 +75,9 @@ async fn listen(primary: &Primary, listener: &mut Listener<'_>, seat: &Seat<'_>)
     loop {
         let patience = primary.settings().timeout;
         match listener.next(patience, |bytes| primary.note_received(bytes)).await {
-            Ok(Request::Heartbeat(_)) => {
-                if !primary.replicas.lock().heard(seat.node, seat.number, Instant::now()) {
+            Ok(Request::Heartbeat(beat)) => {
+                let parts = beat.shards.iter().map(|shard| shard.db).collect();
+                if !primary.replicas.lock().heard(seat.node, seat.number, parts, Instant::now()) {
                     return End::Superseded;
                 }
             }

@@ -3,7 +3,7 @@
 //! A replica is here while it has a link. Its control link says that it lives and where it is; its shard links say what it
 //! has. Only what came over a link that is up counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use lineage::Lsn;
@@ -35,9 +35,9 @@ pub struct Need {
 /// Where a replica is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplicaState {
-    /// It follows with some databases and not with others.
+    /// It lacks a database.
     Syncing,
-    /// It follows with every database.
+    /// It follows with every database but those that were detached there.
     Online,
 }
 
@@ -95,6 +95,8 @@ struct Control {
     link: LinkNumber,
     announced: Announced,
     heard: Instant,
+    /// The databases that it said it takes part in; none before the first word.
+    parts: BTreeSet<Db>,
 }
 
 #[derive(Debug)]
@@ -121,7 +123,8 @@ impl Replicas {
     /// A control link is up.
     pub(super) fn enter(&mut self, node: NodeId, announced: Announced, now: Instant) -> LinkNumber {
         let link = self.next_link();
-        self.of.entry(node).or_default().control = Some(Control { link, announced, heard: now });
+        self.of.entry(node).or_default().control =
+            Some(Control { link, announced, heard: now, parts: BTreeSet::new() });
         link
     }
 
@@ -134,11 +137,13 @@ impl Replicas {
         link
     }
 
-    /// The control link was heard. `false`: a later one has taken its place.
-    pub(super) fn heard(&mut self, node: NodeId, link: LinkNumber, now: Instant) -> bool {
+    /// The control link was heard, and said with which databases the replica takes part. `false`: a later one has taken its
+    /// place.
+    pub(super) fn heard(&mut self, node: NodeId, link: LinkNumber, parts: BTreeSet<Db>, now: Instant) -> bool {
         let control = self.of.get_mut(&node).and_then(|replica| replica.control.as_mut());
-        let own = control.filter(|control| control.link == link);
-        own.map(|control| control.heard = now).is_some()
+        let Some(control) = control.filter(|control| control.link == link) else { return false };
+        (control.heard, control.parts) = (now, parts);
+        true
     }
 
     /// A shard link brought an acknowledgement, while the log ends at `end`. `false`: a later link has taken its place.
@@ -189,6 +194,11 @@ impl Replicas {
         }
     }
 
+    /// How many replicas are online.
+    pub(super) fn online(&self, shards: &[(Db, Lsn)]) -> usize {
+        self.of.values().filter(|replica| replica.state(shards) == Some(ReplicaState::Online)).count()
+    }
+
     /// How many replicas have everything that is needed.
     pub(super) fn count(&self, needs: &[Need], measure: Measure) -> usize {
         let has = |replica: &Replica, need: &Need| {
@@ -208,7 +218,7 @@ impl Replicas {
         count.checked_sub(1).map_or(Lsn::MAX, |nth| marks.get(nth).copied().unwrap_or(Lsn::ZERO))
     }
 
-    /// How many replicas follow with every database and were heard within `max_lag`, 0 meaning any time.
+    /// How many replicas are online and were heard within `max_lag`, 0 meaning any time.
     pub(super) fn good(&self, shards: &[(Db, Lsn)], max_lag: Duration, now: Instant) -> usize {
         let is_good = |replica: &&Replica| {
             replica.state(shards) == Some(ReplicaState::Online)
@@ -242,9 +252,11 @@ impl Replicas {
 
 impl Replica {
     fn state(&self, shards: &[(Db, Lsn)]) -> Option<ReplicaState> {
-        self.control.as_ref()?;
-        let all = shards.iter().all(|(db, _)| self.shards.contains_key(db));
-        Some(if all { ReplicaState::Online } else { ReplicaState::Syncing })
+        let parts = &self.control.as_ref()?.parts;
+        // Who takes part in nothing keeps up with nothing.
+        let lacks = |db: &Db| !self.shards.contains_key(db) && (parts.is_empty() || parts.contains(db));
+        let lacks_any = shards.iter().any(|(db, _)| lacks(db));
+        Some(if lacks_any { ReplicaState::Syncing } else { ReplicaState::Online })
     }
 
     /// How long ago it was heard, on whatever link.

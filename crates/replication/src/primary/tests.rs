@@ -1,5 +1,6 @@
 //! The table of replicas. Links are tested against real servers.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use lineage::Lsn;
@@ -18,6 +19,11 @@ fn ack(received: u64, applied: u64, synced: u64) -> Ack {
 
 /// The generation of the logs.
 const NOW: u64 = 7;
+
+/// What a replica says that takes part in nothing.
+fn none() -> BTreeSet<Db> {
+    BTreeSet::new()
+}
 
 fn need(db: u32, lsn: u64) -> Need {
     Need { db: Db(db), generation: NOW, lsn: Lsn(lsn) }
@@ -79,7 +85,7 @@ fn a_later_link_takes_the_place_of_an_earlier_one() {
     assert_eq!(replicas.count(&[], Measure::Applied), 0);
     let (early, late) =
         (replicas.enter(ONE, Announced::default(), now), replicas.enter(ONE, Announced::default(), now));
-    assert!(!replicas.heard(ONE, early, now) && replicas.heard(ONE, late, now));
+    assert!(!replicas.heard(ONE, early, none(), now) && replicas.heard(ONE, late, none(), now));
     replicas.leave(ONE, early);
     assert_eq!(replicas.view(&[], now).len(), 1);
     replicas.leave(ONE, late);
@@ -103,6 +109,25 @@ fn a_replica_is_online_when_it_follows_with_every_database() {
     assert_eq!(replicas.good(&shards, Duration::from_secs(10), later), 0, "it was not heard for long");
     assert_eq!(replicas.good(&shards, Duration::ZERO, later), 1, "no bound");
     assert_eq!(replicas.view(&shards, later)[0].silence, Duration::from_secs(11));
+}
+
+#[test]
+fn what_was_detached_there_is_not_lacking() {
+    let (mut replicas, now) = (Replicas::default(), Instant::now());
+    let shards = [(Db(0), Lsn(100)), (Db(3), Lsn(50))];
+    let link = replicas.enter(ONE, Announced::default(), now);
+    let online = |parts: &[u32], replicas: &mut Replicas| {
+        assert!(replicas.heard(ONE, link, parts.iter().map(|db| Db(*db)).collect(), now));
+        replicas.online(&shards)
+    };
+    assert_eq!(online(&[0, 3], &mut replicas), 0, "it fetches both");
+    replicas.follow(ONE, (Db(0), NOW), Lsn(100), now);
+    assert_eq!(online(&[0, 3], &mut replicas), 0, "database 3 is yet to come");
+    assert_eq!(online(&[0], &mut replicas), 1);
+    assert_eq!(replicas.good(&shards, Duration::ZERO, now), 1);
+    assert_eq!(online(&[], &mut replicas), 0, "it has not said");
+    replicas.follow(ONE, (Db(3), NOW), Lsn(0), now);
+    assert_eq!(online(&[], &mut replicas), 1);
 }
 
 #[test]
