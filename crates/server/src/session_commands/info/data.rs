@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use engine::{Instance, Shard};
+use engine::{Instance, Shard, ShardRef};
 use lineage::Era;
 use replication::primary::{Announced, ReplicaState, ShardView};
 use replication::replica::Admission;
@@ -131,7 +131,8 @@ fn replicas(shared: &Shared, lines: &mut Lines) {
     }
 }
 
-/// Redis knows one history, we have one for each database: that of database 0 stands for all.
+/// Redis knows one history, we have one for each database: the ids of database 0 stand for all, and offsets are sums. An epoch
+/// begins on all databases at the same time.
 fn history(instance: &Instance, lines: &mut Lines) {
     let lineage = instance.shard(0).map(|shard| shard.history()).unwrap_or_default();
     let mut eras = lineage.eras().iter().rev();
@@ -140,7 +141,8 @@ fn history(instance: &Instance, lines: &mut Lines) {
     lines.put("master_replid", id(present));
     lines.put("master_replid2", id(former));
     lines.put("master_repl_offset", replication_offset(instance));
-    let began = present.filter(|_| former.is_some()).map(|era| era.first.0.to_string());
+    let began = |shard: ShardRef| shard.history().current().map_or(0, |era| era.first.0);
+    let began = former.map(|_| instance.shards().map(began).sum::<u64>().to_string());
     lines.put("second_repl_offset", began.as_deref().unwrap_or("-1"));
 }
 
