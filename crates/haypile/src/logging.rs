@@ -27,7 +27,8 @@ pub(crate) fn start(config: &Config) -> Result<Level, String> {
     let (filter, handle) = reload::Layer::new(filter(config.loglevel));
     let (writer, colours) = writer(&config.logfile)?;
     let registry = tracing_subscriber::registry().with(filter);
-    let lines = fmt::layer().with_writer(writer).with_target(false);
+    // A line that cannot be written is no reason to end.
+    let lines = fmt::layer().with_writer(writer).with_target(false).log_internal_errors(false);
     let failed = |error: TryInitError| format!("Logging cannot be started: {error}.");
     match config.log_format {
         LogFormat::Human => registry.with(lines.with_ansi(colours)).try_init(),

@@ -8,6 +8,7 @@ mod memory;
 mod serve;
 mod signals;
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {
-            eprintln!("{sentence}");
+            complain(&sentence);
             ExitCode::FAILURE
         }
     }
@@ -48,10 +49,15 @@ fn obey(wish: Wish) -> Result<(), String> {
 
 fn check(settings: &Settings) -> Result<(), String> {
     for warning in &settings.warnings {
-        eprintln!("Warning: {warning}");
+        complain(&format!("Warning: {warning}"));
     }
     server::check_listening(&settings.config)?;
     print("OK\n")
+}
+
+/// Says what is wrong, if anybody can hear it: that nobody can is no reason to end otherwise.
+fn complain(sentence: &str) {
+    let _ = writeln!(std::io::stderr(), "{sentence}");
 }
 
 fn events(file: &Path) -> Result<(), String> {
@@ -71,7 +77,6 @@ fn text(document: Document) -> String {
 
 /// Prints to somebody who may have stopped reading.
 fn print(text: &str) -> Result<(), String> {
-    use std::io::Write as _;
     let mut out = std::io::stdout();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| format!("Cannot print: {error}."))
 }

@@ -70,6 +70,8 @@ pub struct ClientInfo {
     pub no_touch: AtomicBool,
     /// Whether its connection has become a link of a replica.
     pub is_link: AtomicBool,
+    /// Whether it asks for the files of snapshots, as replicas do.
+    pub is_fetching: AtomicBool,
     /// Whether its session waits for the desk, for room or for a lock.
     pub is_waiting: AtomicBool,
     /// Whether its output waits for a log or for replicas.
@@ -141,6 +143,7 @@ impl ClientInfo {
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             is_link: AtomicBool::new(false),
+            is_fetching: AtomicBool::new(false),
             is_waiting: AtomicBool::new(false),
             is_gated: AtomicBool::new(false),
             input_bytes: AtomicUsize::new(0),
@@ -196,6 +199,12 @@ impl ClientInfo {
     #[must_use]
     pub fn is_link(&self) -> bool {
         self.is_link.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is a replica's: a link, or what fetches a copy.
+    #[must_use]
+    pub fn is_of_replica(&self) -> bool {
+        self.is_link() || self.is_fetching.load(Ordering::Relaxed)
     }
 
     /// Has `waker`, that of the session's task, woken by [`ClientInfo::kill`].

@@ -48,7 +48,7 @@ pub(crate) async fn keep_house(shared: Arc<Shared>) {
         }
         let now = clock().0;
         // Links have deadlines of their own.
-        for info in shared.clients.list().iter().filter(|info| !info.is_link()) {
+        for info in shared.clients.list().iter().filter(|info| !info.is_of_replica()) {
             inspect(&shared, &config, info, now);
         }
     }

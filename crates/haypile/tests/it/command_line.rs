@@ -81,3 +81,11 @@ fn the_log_can_be_json_in_a_file() {
     assert!(log.lines().all(|line| line.starts_with('{') && line.ends_with('}')), "{log}");
     assert!(log.contains("listening on 127.0.0.1") && server.log().is_empty());
 }
+
+#[test]
+fn a_start_that_fails_where_nobody_can_hear_it_ends_as_others_do() {
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let args = ["serve", "--dir", "/dev/null/data", "--port", &free_port().to_string()];
+    let status = haypile(&args).stdout(full()).stderr(full()).status().unwrap();
+    assert_eq!(status.code(), Some(1), "{status}");
+}

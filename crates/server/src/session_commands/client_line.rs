@@ -31,7 +31,7 @@ pub(super) enum Kind {
 impl Kind {
     /// Of which sort a client is.
     pub(super) fn of(info: &ClientInfo) -> Self {
-        if info.is_link() { Self::Replica } else { Self::Normal }
+        if info.is_of_replica() { Self::Replica } else { Self::Normal }
     }
 
     /// The sort that a client calls so.
@@ -137,7 +137,7 @@ fn queued(info: &ClientInfo) -> String {
 
 fn flags(info: &ClientInfo) -> String {
     let of = [
-        ('S', info.is_link()),
+        ('S', info.is_of_replica()),
         ('x', info.queued.load(Ordering::Relaxed) != ClientInfo::NO_QUEUE),
         ('b', info.is_blocked.load(Ordering::Relaxed)),
         ('c', info.killed() == Some(Kill::AfterReplies)),

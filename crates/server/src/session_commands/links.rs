@@ -1,6 +1,8 @@
 //! REPLCONF, SYNCMETA, SYNCSHARD, SNAPSHOT: a replica introduces itself, and its connection becomes a link, or
 //! asks for files.
 
+use std::sync::atomic::Ordering;
+
 use commands::{Error, text};
 use replication::primary::{Announced, Opening};
 use replication::wire::{SnapshotRequest, SyncMeta, SyncShard, WireError};
@@ -24,6 +26,7 @@ pub(super) fn run(name: &str, call: &mut Call<'_>) -> Answer {
 /// Questions about snapshots wait for the disk.
 pub(super) fn snapshot(call: &mut Call<'_>) -> Answer {
     let request = SnapshotRequest::decode(call.args.from(1)).map_err(malformed)?;
+    call.session.info.is_fetching.store(true, Ordering::Relaxed);
     Ok(Outcome::Desk(Box::new(move |context| context.shared.primary.snapshots().answer(&request))))
 }
 
@@ -119,6 +122,20 @@ mod tests {
         for (peer, address) in [("1.2.3.4:5", "1.2.3.4"), ("[::1]:5", "::1"), ("/tmp/x.sock:0", "/tmp/x.sock")] {
             assert_eq!(announced(None, peer), Announced { address: address.to_owned(), port: 0 });
         }
+    }
+
+    #[test]
+    fn who_fetches_a_copy_is_a_replica_to_people() {
+        let server = Server::new(&[]);
+        let (mut session, mut client) = (server.session(), server.session());
+        assert_eq!(client.text(&["CLIENT", "LIST", "TYPE", "replica"]), "$0\r\n\r\n");
+        assert!(session.text(&["SNAPSHOT", "OPEN"]).starts_with("-ERR SNAPSHOT"));
+        assert_eq!(client.text(&["CLIENT", "LIST", "TYPE", "replica"]), "$0\r\n\r\n");
+        let (outcome, _) = session.run(&["SNAPSHOT", "OPEN", "1", &"ab".repeat(20), "0"]);
+        assert!(matches!(outcome, Outcome::Desk(_)));
+        let list = client.text(&["CLIENT", "LIST", "TYPE", "replica"]);
+        assert!(list.matches("id=").count() == 1 && list.contains(" flags=S "), "{list}");
+        assert_eq!(client.text(&["CLIENT", "LIST", "TYPE", "normal"]).matches("id=").count(), 1);
     }
 
     #[test]
