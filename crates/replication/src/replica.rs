@@ -82,9 +82,9 @@ pub enum Order {
 pub enum Admission {
     /// Everything: this is a primary.
     Primary,
-    /// Reads: this is a replica, and its link is up.
+    /// Reads: this is a replica, and its link is up; of a database that does not follow, as if it were cut.
     Replica,
-    /// Reads of what is old: this is a replica, and its link is down.
+    /// Reads of what is old: this is a replica, and its link is down, or that of the database that is meant.
     Cut,
 }
 
@@ -281,6 +281,15 @@ impl Replica {
             0 => Admission::Primary,
             1 => Admission::Replica,
             _ => Admission::Cut,
+        }
+    }
+
+    /// What clients may do with a database.
+    #[must_use]
+    pub fn admission_to(&self, db: Db) -> Admission {
+        match self.admission() {
+            Admission::Replica if !self.view.load().is_current(db) => Admission::Cut,
+            admission @ (Admission::Primary | Admission::Replica | Admission::Cut) => admission,
         }
     }
 

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use resp::Value;
 
-use crate::cluster::{Pair, QUICK, fill, info, number, until_equal, until_up};
+use crate::cluster::{Pair, QUICK, field, fill, info, number, until_equal, until_up};
+use crate::proxy::Weather;
 use crate::replication::full_syncs;
 use crate::replication_copy::fill_much;
 use crate::server::{Server, until};
-use crate::wire::{error, ok};
+use crate::wire::{bulk, error, ok};
 
 #[test]
 fn who_had_nothing_follows_without_a_copy_and_without_an_alarm() {
@@ -112,4 +113,53 @@ fn an_empty_database_beside_one_with_data_costs_no_copy() {
     until("the database that the primary does not have to be empty", || other.ask("DBSIZE") == Value::Integer(0));
     let kept: Vec<_> = fs::read_dir(replica.path("data/quarantine")).unwrap().collect();
     assert_eq!(kept.len(), 1, "{kept:?}");
+}
+
+#[test]
+fn a_database_that_does_not_follow_holds_up_no_reads_of_others() {
+    let pair = Pair::start(&["--requirepass", "one"], &["--masterauth", "one", "--replica-serve-stale-data", "no"]);
+    let (mut primary, mut replica) = (pair.primary.connect(), pair.replica.connect());
+    assert_eq!(primary.ask("AUTH one"), ok());
+    assert_eq!(primary.ask("SET k v"), ok());
+    until("the write to come", || replica.ask("GET k") == bulk("v"));
+    let mut watcher = pair.replica.connect();
+    for db in 1..6 {
+        assert_eq!(primary.ask(&format!("SELECT {db}")), ok());
+        assert_eq!(primary.ask("SET k v"), ok());
+        assert_eq!(watcher.ask(&format!("SELECT {db}")), ok());
+        while watcher.ask("GET k") != bulk("v") {
+            assert_eq!(replica.ask("GET k"), bulk("v"), "database {db} is made");
+        }
+    }
+    // New links are refused, those that are up go on.
+    assert_eq!(primary.ask("CONFIG SET requirepass two"), ok());
+    assert_eq!(primary.ask("SELECT 9"), ok());
+    assert_eq!(primary.ask("SET k v"), ok());
+    until("the refusal", || field(&mut replica, 9, "cause") == "auth_refused");
+    assert_eq!(watcher.ask("SELECT 9"), ok());
+    let down = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+    assert_eq!(error(&watcher.ask("GET k")), down);
+    assert_eq!(replica.ask("GET k"), bulk("v"));
+    assert_eq!(info(&mut replica, "master_link_status"), "down");
+    pair.proxy.set(Weather::Cut);
+    until("all to be cut off", || replica.ask("GET k") != bulk("v"));
+    assert_eq!(error(&replica.ask("GET k")), down);
+}
+
+#[test]
+fn the_offset_of_a_promotion_is_a_sum_as_offsets_are() {
+    let pair = Pair::start(&[], &[]);
+    let mut primary = pair.primary.connect();
+    fill(&mut primary, "a", 100, 20);
+    assert_eq!(primary.ask("SELECT 3"), ok());
+    fill(&mut primary, "b", 100, 20);
+    pair.until_equal();
+    let mut replica = pair.replica.connect();
+    let before = number(&mut replica, "slave_repl_offset");
+    assert_eq!(replica.ask("REPLICAOF NO ONE"), ok());
+    until("the promotion", || info(&mut replica, "role") == "master");
+    // The reign of one of both has begun.
+    assert_eq!(replica.ask("SET own write"), ok());
+    assert_eq!(number(&mut replica, "second_repl_offset"), before);
+    assert!(number(&mut replica, "master_repl_offset") > before);
 }

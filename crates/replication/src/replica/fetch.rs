@@ -13,8 +13,8 @@ mod peer;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use lineage::Lsn;
@@ -61,6 +61,35 @@ pub(super) struct Transfer {
     pub primary: Address,
     pub stop: Arc<Stop>,
     pub handle: Handle,
+    pub arrived: Arc<Arrived>,
+}
+
+/// What has come over the links of a transfer, and since when; what was here already is not in it.
+#[derive(Debug, Default)]
+pub(super) struct Arrived {
+    asked: OnceLock<Instant>,
+    bytes: AtomicU64,
+}
+
+impl Arrived {
+    /// Something is asked for.
+    fn ask(&self) {
+        self.asked.get_or_init(Instant::now);
+    }
+
+    fn add(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes a second.
+    pub fn rate(&self) -> u64 {
+        self.asked.get().map_or(0, |asked| self.rate_in(asked.elapsed()))
+    }
+
+    fn rate_in(&self, time: Duration) -> u64 {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
+        self.bytes.load(Ordering::Relaxed).saturating_mul(1000) / millis
+    }
 }
 
 /// What the threads of a transfer share.
@@ -375,12 +404,14 @@ impl<'a> Shared<'a> {
             while (ahead.len() as u64) < self.pace.ahead && asked < part.size {
                 let length = (part.size - asked).min(BLOCK as u64) as u32;
                 self.pause(length)?;
+                self.transfer.arrived.ask();
                 peer.send(SnapshotRequest::Read { lease: self.lease, file: number, offset: asked, length })?;
                 ahead.push_back(length);
                 asked += u64::from(length);
             }
             let length = ahead.pop_front().unwrap_or_default();
             if self.block(peer, part, length)? {
+                self.transfer.arrived.add(length.into());
                 if part.is_complete() {
                     return Ok(length.into());
                 }
@@ -432,6 +463,17 @@ impl<'a> Shared<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_rate_is_that_of_what_came_since_it_was_asked_for() {
+        let arrived = Arrived::default();
+        assert_eq!(arrived.rate(), 0, "what is here is being checked");
+        arrived.ask();
+        assert_eq!(arrived.rate(), 0);
+        arrived.add(3 << 20);
+        arrived.add(1 << 20);
+        assert_eq!(arrived.rate_in(Duration::from_secs(2)), 2 << 20);
+    }
 
     #[test]
     fn little_is_under_way_of_a_small_copy() {

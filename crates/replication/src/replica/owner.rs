@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use replication_proto::{
-    Address, Alarm, Cause, Db, Event, Input, Ledger, Level, LinkId, Millis, Node, Occurrence, Output, Progress,
-    PromotionId, Role, Scope, Start, Status, TransferId, Transmit,
+    Address, Alarm, Cause, Db, Event, Input, Ledger, Level, LinkId, Millis, Node, Occurrence, Output, PromotionId,
+    Role, Scope, Start, Status, TransferId, Transmit,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::fetch::{self, Stop, Transfer};
+use super::fetch::{self, Arrived, Stop, Transfer};
 use super::lanes::{Lanes, Work};
 use super::shard::{Question, follow};
 use super::{Admission, Context, Message, Prepared, View};
@@ -42,7 +42,8 @@ pub(super) struct Owner {
     view: Arc<ArcSwap<View>>,
     admission: Arc<AtomicU8>,
     details: BTreeMap<Level, String>,
-    meters: BTreeMap<Db, Meter>,
+    /// What has come for the transfers that fetch.
+    arrived: BTreeMap<Db, Arc<Arrived>>,
     /// Databases that the state machine knows to be here.
     known: BTreeSet<Db>,
     control: Option<Control>,
@@ -53,21 +54,6 @@ pub(super) struct Owner {
     promotion: Option<oneshot::Receiver<()>>,
     /// What was logged of an unwritable ledger.
     is_ledger_well: bool,
-}
-
-/// How fast files come.
-#[derive(Clone, Copy)]
-struct Meter {
-    since: Instant,
-    first: u64,
-    bytes: u64,
-}
-
-impl Meter {
-    fn rate(&self) -> u64 {
-        let millis = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
-        self.bytes.saturating_sub(self.first).saturating_mul(1000) / millis
-    }
 }
 
 /// The control link.
@@ -102,7 +88,7 @@ impl Owner {
             view: Arc::new(view),
             admission: Arc::new(admission),
             details,
-            meters: BTreeMap::new(),
+            arrived: BTreeMap::new(),
             known: BTreeSet::new(),
             control: None,
             upstream: None,
@@ -165,7 +151,9 @@ impl Owner {
 
     async fn step(&mut self, input: Input, detail: String) {
         let level = level_of(&input);
-        self.measure(&input);
+        if let Input::Fetched { db, .. } | Input::TransferFailed { db, .. } = input {
+            self.arrived.remove(&db);
+        }
         let output = self.node.step(self.now(), input);
         let Output { persist, start, send, events } = output;
         self.note_details(level, &detail, &events);
@@ -196,17 +184,6 @@ impl Owner {
         }
     }
 
-    /// Notes how fast files come.
-    fn measure(&mut self, input: &Input) {
-        if let Input::Progress { db, progress: Progress::Fetched { bytes, .. }, .. } = input {
-            let first = Meter { since: Instant::now(), first: *bytes, bytes: *bytes };
-            self.meters.entry(*db).or_insert(first).bytes = *bytes;
-        }
-        if let Input::Fetched { db, .. } | Input::TransferFailed { db, .. } = input {
-            self.meters.remove(db);
-        }
-    }
-
     /// Writes the ledger, however long that takes: nothing that follows from it may happen before.
     async fn persist(&mut self, ledger: Ledger) {
         loop {
@@ -223,10 +200,11 @@ impl Owner {
     }
 
     fn publish(&self) {
-        let view = view_of(&self.node, self.began, &self.details, &self.meters);
+        let mut view = view_of(&self.node, self.began, &self.details, &self.arrived);
+        view.fresh = self.view.load().fresh_in(&view.status);
         let admission = match view.status.role {
             Role::Primary => Admission::Primary,
-            Role::Replica if view.is_up() => Admission::Replica,
+            Role::Replica if view.is_linked() => Admission::Replica,
             Role::Replica | Role::Promoting => Admission::Cut,
         };
         self.view.store(Arc::new(view));
@@ -287,7 +265,10 @@ impl Owner {
         let Some(primary) = self.upstream.clone() else { return };
         let stop = Arc::new(Stop::default());
         let (context, handle) = (Arc::clone(&self.context), tokio::runtime::Handle::current());
-        let transfer = Transfer { context: Arc::clone(&context), db, id, primary, stop: Arc::clone(&stop), handle };
+        let arrived = Arc::new(Arrived::default());
+        self.arrived.insert(db, Arc::clone(&arrived));
+        let transfer =
+            Transfer { context: Arc::clone(&context), db, id, primary, stop: Arc::clone(&stop), handle, arrived };
         self.lanes.begin(db, Work::Transfer(id, stop), async move {
             let Ok(ended) = tokio::task::spawn_blocking(move || transfer.run()).await else { return };
             match ended {
@@ -349,13 +330,15 @@ impl Owner {
     }
 
     fn send(&self, message: Transmit) {
-        let Transmit::Heartbeat { link, role_generation, positions } = message;
+        let Transmit::Heartbeat { link, role_generation, positions: _ } = message;
         let Some(control) = self.control.as_ref().filter(|control| control.link == link) else { return };
         let of = |db| {
             let now = self.context.data.positions(db);
             ShardAck { db, ack: Ack { received: now.received, applied: now.applied, synced: now.synced } }
         };
-        let shards = positions.iter().map(|(db, _)| of(*db)).collect();
+        // Also those that do not follow yet: what is not among them is detached here, and does not count as lacking.
+        let shards = self.node.status().shards;
+        let shards = shards.iter().filter(|shard| !shard.detached).map(|shard| of(shard.db)).collect();
         let heartbeat = ReplicaHeartbeat { role_generation, now_ms: now_ms(), shards };
         // A heartbeat that finds two before it would tell nothing new.
         let _ = control.outgoing.try_send(bytes_of(&Request::Heartbeat(heartbeat)));
@@ -410,13 +393,18 @@ fn reason(status: &Status, alarm: Alarm, level: Level) -> String {
     }
 }
 
-fn view_of(node: &Node, began: Instant, details: &BTreeMap<Level, String>, meters: &BTreeMap<Db, Meter>) -> View {
-    let rates = meters.iter().map(|(db, meter)| (*db, meter.rate())).collect();
+fn view_of(
+    node: &Node,
+    began: Instant,
+    details: &BTreeMap<Level, String>,
+    arrived: &BTreeMap<Db, Arc<Arrived>>,
+) -> View {
+    let rates = arrived.iter().map(|(db, arrived)| (*db, arrived.rate())).collect();
     let status = node.status();
     let standings = status.shards.iter().map(|shard| (shard.db, node.standing(shard.db))).collect();
     // No node has so many databases: what is said of this one is said of all that it does not know.
     let standing = node.standing(Db(u32::MAX));
-    View { status, began, standings, standing, details: details.clone(), rates }
+    View { status, began, standings, standing, details: details.clone(), rates, fresh: BTreeSet::new() }
 }
 
 /// Whom an input is about.

@@ -1,6 +1,6 @@
 //! What the owner publishes after each step: [`View`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use replication_proto::{
@@ -22,6 +22,8 @@ pub struct View {
     pub details: BTreeMap<Level, String>,
     /// How fast files come for each transfer, in bytes a second.
     pub rates: BTreeMap<Db, u64>,
+    /// Databases that the primary has made since the link to it is up, and of which nothing has come yet.
+    pub fresh: BTreeSet<Db>,
 }
 
 impl View {
@@ -30,9 +32,34 @@ impl View {
     #[must_use]
     pub fn is_up(&self) -> bool {
         let flows = |shard: &ShardStatus| shard.detached || shard.state == ShardStateName::Connected;
-        self.status.role == Role::Replica
-            && self.status.node.state == NodeStateName::Connected
-            && self.status.shards.iter().all(flows)
+        self.is_linked() && self.status.shards.iter().all(flows)
+    }
+
+    /// Whether the node's link to its primary is up, whatever becomes of single databases.
+    #[must_use]
+    pub fn is_linked(&self) -> bool {
+        self.status.role == Role::Replica && self.status.node.state == NodeStateName::Connected
+    }
+
+    /// Whether what a database has here is what its primary has, but for what is on the way; or what an operator has
+    /// detached.
+    #[must_use]
+    pub fn is_current(&self, db: Db) -> bool {
+        let is_current = |shard: &ShardStatus| {
+            shard.detached || shard.state == ShardStateName::Connected || self.fresh.contains(&db)
+        };
+        // Of one that is not known, the primary has nothing either.
+        self.is_linked() && self.status.shards.iter().find(|shard| shard.db == db).is_none_or(is_current)
+    }
+
+    /// The databases that are [`View::fresh`] after this view, as `status` shows them.
+    pub(super) fn fresh_in(&self, status: &Status) -> BTreeSet<Db> {
+        let is_linked = self.is_linked() && status.node.state == NodeStateName::Connected;
+        let is_new = |shard: &&ShardStatus| {
+            let was_unknown = self.status.shards.iter().all(|known| known.db != shard.db);
+            (was_unknown || self.fresh.contains(&shard.db)) && shard.transfer.is_none() && awaits_verdict(shard.state)
+        };
+        status.shards.iter().filter(|_| is_linked).filter(is_new).map(|shard| shard.db).collect()
     }
 
     /// For how long not everything flows, in milliseconds; 0 if it does.
@@ -72,5 +99,13 @@ impl View {
 
     fn now(&self) -> Millis {
         Millis(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Whether nothing has been said about a shard yet, and nothing has gone wrong.
+fn awaits_verdict(state: ShardStateName) -> bool {
+    match state {
+        ShardStateName::NoConnect | ShardStateName::TryConnect | ShardStateName::WaitReply => true,
+        ShardStateName::WaitDbSync | ShardStateName::Connected | ShardStateName::Error => false,
     }
 }

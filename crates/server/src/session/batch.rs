@@ -10,6 +10,7 @@ use engine::{Gate, Place, Ran, Role, Scratch};
 use keyspace::Millis;
 use replication::primary::Opening;
 use replication::replica::Admission;
+use replication_proto::Db;
 use resp::{Limits, Parser, ProtocolError, Reply, Request, Trust};
 use smallvec::SmallVec;
 
@@ -384,7 +385,11 @@ impl Batch<'_> {
 
     /// Why a replica does not run a command, if it does not.
     #[cold]
-    fn not_admitted(&self, admission: Admission, command: &Command) -> Option<&'static str> {
+    fn not_admitted(&self, mut admission: Admission, command: &Command) -> Option<&'static str> {
+        if !self.rules.config.replica_serve_stale_data {
+            let database = u32::try_from(self.state.database).unwrap_or(u32::MAX);
+            admission = self.shared.replica.admission_to(Db(database));
+        }
         following::refusal(admission, &self.rules.config, command).or_else(|| {
             let shard = self.shared.instance.shard(self.state.database);
             let looks_at_keys = matches!(command.run, Run::View(_));
