@@ -56,6 +56,15 @@ impl Kept {
         format!("db{}-{}-{}", self.database, utc(self.time), self.end)
     }
 
+    /// A database may be replaced twice in a second, at the same position. Nothing could be put where the first one is, so the
+    /// second one gets a later time.
+    pub(crate) fn with_name_of_its_own(mut self, data: &Path) -> Self {
+        while place(data, &self.name()).exists() {
+            self.time.0 += 1000;
+        }
+        self
+    }
+
     /// Where the shard is in the folder that is kept.
     pub(crate) fn shard_in(&self, place: &Path) -> PathBuf {
         place.join(format!("db{}", self.database))

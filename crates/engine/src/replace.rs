@@ -175,7 +175,7 @@ impl Instance {
             // Gates of the old shard open when it is gone, so what they wait for is made durable.
             settle::sync(old, old.log.end().0)?;
         }
-        let kept = kept_of(old, new, (self.options.clock)());
+        let kept = kept_of(old, new, (self.options.clock)()).map(|kept| kept.with_name_of_its_own(self.dir()));
         let fate = kept.as_ref().map_or(Fate::Delete, |kept| Fate::Quarantine(kept.name()));
         if let Some(kept) = &kept {
             self.folder.announce(kept)?;

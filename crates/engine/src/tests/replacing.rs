@@ -279,6 +279,33 @@ fn a_full_disk_has_the_settle_thread_give_up_the_quarantine() {
 }
 
 #[test]
+fn two_that_are_replaced_in_a_second_at_the_same_position_are_both_kept() {
+    let source = primary();
+    let mut rig = replica(1 << 20);
+    rig.kill();
+    rig.options.clock = || super::START;
+    rig.open();
+    let mut all = Vec::new();
+    for value in ["one", "two", "six"] {
+        let (prepared, promise) = fetch(&source, &rig);
+        rig.instance().promote().unwrap();
+        rig.set("mine", value);
+        rig.write_logs();
+        rig.instance().demote();
+        all.push(install(&rig, &prepared, &promise).unwrap().kept.unwrap());
+        std::fs::remove_dir_all(&prepared).unwrap();
+    }
+    assert_eq!(all[1].end, all[2].end);
+    let mut found = in_quarantine(&rig);
+    found.sort_by_key(|kept| (kept.end, kept.time));
+    assert_eq!(found, all);
+    rig.kill();
+    rig.open();
+    assert_eq!(in_quarantine(&rig).len(), 3);
+    assert_eq!(entries(&rig.options.dir), ["FORMAT", "LOCK", "db0.3", "db0.current", "quarantine", "sync"]);
+}
+
+#[test]
 fn what_is_yet_to_come_into_quarantine_is_left_alone() {
     let source = primary();
     let rig = stranger();
