@@ -287,7 +287,7 @@ parameters! {
     repl_sync_replicas: u32 [integer(0, MAX_I32)] = 0;
     /// Milliseconds for which such an answer waits; then it is an error, NOREPLICAS: the write is applied, but unconfirmed.
     repl_sync_timeout: u32 [integer(1, MAX_I32)] = 1000;
-    /// Seconds for which data that a full copy replaced, and that the primary lacks, is kept.
+    /// Seconds for which data that a full copy replaced, and that the primary lacks, is kept; less where the disk has no room.
     quarantine_keep: u64 [integer(0, MAX_I64)] = 604_800;
     /// Program that is run when an alarm is raised or cleared, with words before those that it gets: raised or cleared, alarm, database or -, detail.
     alarm_command: String [Text::Any] = String::new(), start_only;
