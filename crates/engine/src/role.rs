@@ -125,6 +125,8 @@ impl Instance {
             self.renew(&shard);
             let _applying = shard.applying.lock();
             recovery::rest(&shard)?;
+            // A run that has found no reign to begin is still refused; those that come later find one.
+            shard.pass_stripes();
         }
         self.role.role.store(Role::Primary as u8, Ordering::Release);
         for shard in self.shards() {

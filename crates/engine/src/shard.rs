@@ -319,9 +319,10 @@ impl Shard {
     pub(crate) fn set_role(&self, role: Role) {
         match role {
             Role::Replica => {
+                // In this order: a run never finds the shard with neither, or it would write on without a reign.
+                self.refuses.fetch_or(REPLICA, Ordering::Relaxed);
                 *self.rest.lock() = None;
-                self.refuses.fetch_and(!RESTS, Ordering::Relaxed);
-                self.refuses.fetch_or(REPLICA, Ordering::Relaxed)
+                self.refuses.fetch_and(!RESTS, Ordering::Relaxed)
             }
             Role::Primary => self.refuses.fetch_and(!REPLICA, Ordering::Relaxed),
         };

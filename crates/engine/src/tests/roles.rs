@@ -1,5 +1,6 @@
 //! Roles: who may write, what a change of role leaves in the logs, and what a replica does not do by itself.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Waker};
 use std::thread;
 
@@ -10,7 +11,8 @@ use super::{Rig, START};
 use crate::expire;
 use crate::fault::FaultKind;
 use crate::role::Role;
-use crate::run::{LockKey, Place, Request, Scope};
+use crate::run::{LockKey, Place, Ran, Request, Scope};
+use crate::txn::Scratch;
 
 /// The kind of fault that a write to a key ends with.
 fn write_fault(rig: &mut Rig, database: usize) -> FaultKind {
@@ -140,6 +142,40 @@ fn a_run_that_is_under_way_does_not_commit_after_the_demotion() {
     drop(instance);
     rig.instance().promote().unwrap();
     rig.set("k", "new");
+}
+
+/// Whatever a run meets of a demotion or a promotion: what it writes lies above the frame that begins the reign.
+#[test]
+fn no_write_goes_on_with_the_reign_of_the_primary_before() {
+    let mut rig = Rig::new();
+    rig.set("k", "old");
+    reopen_as(&mut rig, Role::Replica);
+    let instance = rig.instance().clone();
+    let (clock, stop) = (rig.clock, AtomicBool::new(false));
+    thread::scope(|scope| {
+        for key in ["a", "b"] {
+            let (instance, stop) = (&instance, &stop);
+            scope.spawn(move || {
+                let mut scratch = Scratch::new(7);
+                let keys = [LockKey { database: 0, key: key.as_bytes() }];
+                let request = Request { place: Place::Worker, scope: Scope::Keys(&keys), database: 0, clock };
+                while !stop.load(Ordering::Relaxed) {
+                    // A worker begins no reign, so nothing of this may come to be written.
+                    let ran = instance.run(&request, &mut scratch, &mut |view| {
+                        view.put(key.as_bytes(), &Head::string(None), b"new")?;
+                        Ok(())
+                    });
+                    assert!(!matches!(ran, Ok(Ran::Done(_))));
+                }
+            });
+        }
+        for _ in 0..300 {
+            instance.promote().unwrap();
+            instance.demote();
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(instance.shard(0).unwrap().log.lineage().eras().len(), 1);
 }
 
 #[test]
